@@ -128,6 +128,24 @@ absl::Status CheckPart(const std::string& step, const LookupOptions& options) {
   return CheckPart(step, options.call);
 }
 
+absl::Status CheckPart(const std::string& step, const CorrelateOptions& options) {
+  if (options.state.empty()) return Invalid(step, "state must be set");
+  const auto is_timely = [](absl::Duration duration) {
+    return duration == absl::InfiniteDuration() ||
+           (duration > absl::ZeroDuration() && duration <= absl::Hours(24 * 365));
+  };
+  if (!is_timely(options.within)) {
+    return Invalid(step, "within must be more than 0 and at most 365 days, or infinite");
+  }
+  if (!is_timely(options.remember)) {
+    return Invalid(step, "remember must be more than 0 and at most 365 days, or infinite");
+  }
+  if (options.max_facts < 1 || options.max_facts > 1000) {
+    return Invalid(step, "max_facts must be 1 to 1,000");
+  }
+  return absl::OkStatus();
+}
+
 absl::Status CheckPart(const std::string& step, const std::shared_ptr<View>& view) {
   if (view == nullptr) return Invalid(step, "the view must be set");
   return absl::OkStatus();

@@ -60,11 +60,12 @@ void AddAcks(std::vector<AckedOffset> offsets, client::Transaction& transaction)
   }
 }
 
-client::TransactionAppend& AppendFor(const std::string& topic, client::Transaction& transaction) {
+client::TransactionAppend& AppendFor(const Emission& emission, client::Transaction& transaction) {
   for (client::TransactionAppend& append : transaction.appends) {
-    if (append.topic == topic) return append;
+    if (append.topic == *emission.topic && append.partition == emission.partition) return append;
   }
-  return transaction.appends.emplace_back(client::TransactionAppend{.topic = topic});
+  return transaction.appends.emplace_back(
+      client::TransactionAppend{.topic = *emission.topic, .partition = emission.partition});
 }
 
 }  // namespace
@@ -338,7 +339,7 @@ client::Transaction CommitQueue::Build(const Group& group) const {
     ForEachEmitter(bundle, [&](const Task& task) {
       if (group.piece != nullptr && &task != group.piece) return;
       for (const Emission& emission : task.emissions) {
-        AppendFor(*emission.topic, transaction).events.push_back(emission.event);
+        AppendFor(emission, transaction).events.push_back(emission.event);
       }
     });
     if (group.piece != nullptr) continue;

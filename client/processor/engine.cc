@@ -126,11 +126,12 @@ absl::Status Engine::AddLines() {
                                       "another pipeline has a GroupBy or Compact, too: give "
                                       "one of them a subscription of its own"));
     }
+    if (const absl::Status status = CheckState(pipeline); !status.ok()) {
+      return Named(pipeline.id(), status);
+    }
     auto line = std::make_unique<Line>(*this, lines_.size(), pipeline);
-    if (spec.intake().filter) {
-      auto filter = CompileFilter(spec.intake().filter->proto(), "on");
-      if (!filter.ok()) return Named(pipeline.id(), filter.status());
-      line->filter = *std::move(filter);
+    if (const absl::Status status = CompileFilters(*line); !status.ok()) {
+      return Named(pipeline.id(), status);
     }
     line->instance = spec.Start(line->runtime);
     for (const std::shared_ptr<View>& view : line->views) AddView(view);
@@ -143,6 +144,40 @@ absl::Status Engine::AddLines() {
         own_, CompileFilter(client::Filter::Exact({{"source", options_.source}}).proto(), ""));
   }
   return absl::OkStatus();
+}
+
+absl::Status Engine::CheckState(const AnyPipeline& pipeline) const {
+  if (!pipeline.spec().timers()) return absl::OkStatus();
+  if (pipeline.spec().intake().order == Order::kPerPartition) {
+    return absl::InvalidArgumentError("state is by key, which InOrder(kPerPartition) excludes");
+  }
+  // An event of a key waits for the one before it to be settled; in a group they would wait for
+  // each other.
+  for (const AnyPipeline& other : options_.pipelines) {
+    if (!other.spec().groups()) continue;
+    return absl::InvalidArgumentError(
+        absl::StrCat("it keeps state by key, and pipeline ", other.id(),
+                     " has a GroupBy or Compact: give one of them a subscription of its own"));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Engine::CompileFilters(Line& line) {
+  const Spec& spec = line.description.spec();
+  if (spec.intake().filter) {
+    ASSIGN_OR_RETURN(line.filter, CompileFilter(spec.intake().filter->proto(), "on"));
+  }
+  if (!spec.timers()) return absl::OkStatus();
+  const auto mine = client::Filter::Exact(
+      {{"type", kTimerType}, {"subject", TimerSubject(line.description.id())}});
+  ASSIGN_OR_RETURN(line.timers, CompileFilter(mine.proto(), ""));
+  ASSIGN_OR_RETURN(timers_,
+                   CompileFilter(client::Filter::Exact({{"type", kTimerType}}).proto(), ""));
+  return absl::OkStatus();
+}
+
+std::string Engine::TimerSubject(const std::string& pipeline) const {
+  return absl::StrCat(options_.subscription, "/", pipeline);
 }
 
 void Engine::AddView(const std::shared_ptr<View>& view) {
@@ -161,10 +196,13 @@ void Engine::FindWanted(const Delivered& delivered) {
   wanted_.clear();
   const absl::string_view view(delivered.bytes.data(), delivered.bytes.size());
   const bool restored = delivered.arrival.restored;
-  if (!own_ || !own_->Matches(view)) {
+  const bool timer = timers_ && timers_->Matches(view);
+  if (timer || !own_ || !own_->Matches(view)) {
     for (const std::unique_ptr<Line>& line : lines_) {
       if (restored && line->views.empty()) continue;
-      if (!line->filter || line->filter->Matches(view)) wanted_.push_back(line.get());
+      const bool wanted = timer ? line->timers && line->timers->Matches(view)
+                                : !line->filter || line->filter->Matches(view);
+      if (wanted) wanted_.push_back(line.get());
     }
   }
   if (wanted_.size() == lines_.size() || restored) return;
@@ -462,8 +500,12 @@ void Engine::OnState(const Bundle& bundle, Kind kind, const std::string& what,
 }
 
 void Engine::Settle(Trigger& trigger, Outcome outcome) {
+  const bool lost = outcome.kind == Outcome::Kind::kRetry;
   for (Task& task : trigger.tasks) {
     if (task.pipeline == nullptr) continue;
+    if (TaskWatcher* const watcher = std::exchange(task.watcher, nullptr)) {
+      watcher->OnSettled(!lost && task.fault == nullptr);
+    }
     Line& line = *lines_[static_cast<size_t>(&task - trigger.tasks.data())];
     line.runtime.counters().in_flight.Add(-1);
     line.progressed = true;
@@ -524,6 +566,17 @@ void Engine::Block(absl::AnyInvocable<void() &&> work, absl::AnyInvocable<void()
       if (!closing_) std::move(done)();
     });
   });
+}
+
+void Engine::ReadState(const std::string& topic, const std::string& key, TakeStoredState done) {
+  CountReplies(1);
+  host_.ReadState(topic, key,
+                  [this, done = std::move(done)](absl::StatusOr<StoredState> stored) mutable {
+                    Post([this, done = std::move(done), stored = std::move(stored)]() mutable {
+                      CountReplies(-1);
+                      if (!closing_) std::move(done)(std::move(stored));
+                    });
+                  });
 }
 
 void Engine::ReadBack(uint32_t partition, int64_t from, int64_t to,

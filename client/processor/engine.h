@@ -87,6 +87,9 @@ class Engine : private CommitQueue::Owner, private ViewKeeper::Owner {
   void Bind(Task& a, Task& b);
   void SetWaiting(const Runtime& pipeline, const std::string& step, const std::string& because);
   void Block(absl::AnyInvocable<void() &&> work, absl::AnyInvocable<void() &&> done) override;
+  void ReadState(const std::string& topic, const std::string& key, TakeStoredState done);
+  // Tells the timers of a pipeline apart.
+  std::string TimerSubject(const std::string& pipeline) const;
   PositionsInView PositionsOf(const View& view, const std::vector<uint32_t>& partitions) const {
     return keeper_.PositionsOf(view, partitions);
   }
@@ -100,6 +103,7 @@ class Engine : private CommitQueue::Owner, private ViewKeeper::Owner {
     const AnyPipeline description;
     const std::vector<std::shared_ptr<View>> views;
     std::optional<CompiledFilter> filter{};
+    std::optional<CompiledFilter> timers{};  // Passes those of this pipeline, if it has any.
     Runtime runtime;
     std::unique_ptr<Instance> instance{};
     // Whether an event was settled since the last check, and how many checks found none was.
@@ -110,6 +114,8 @@ class Engine : private CommitQueue::Owner, private ViewKeeper::Owner {
   Engine(const ProcessorOptions& options, Host& host, const Clock& clock, uint64_t seed);
 
   absl::Status AddLines();
+  absl::Status CheckState(const AnyPipeline& pipeline) const;
+  absl::Status CompileFilters(Line& line);
   void AddView(const std::shared_ptr<View>& view);
   // The pipelines that want an event, in wanted_.
   void FindWanted(const Delivered& delivered);
@@ -162,9 +168,10 @@ class Engine : private CommitQueue::Owner, private ViewKeeper::Owner {
   CommitQueue commits_;
   ViewKeeper keeper_;
   std::vector<std::unique_ptr<Line>> lines_;
-  std::optional<CompiledFilter> own_;  // Passes the processor's own events.
-  bool any_waits_ = false;             // Units may wait in some pipeline.
-  bool any_groups_ = false;            // One pipeline has groups.
+  std::optional<CompiledFilter> own_;     // Passes the processor's own events.
+  std::optional<CompiledFilter> timers_;  // Passes timers, if any pipeline has some.
+  bool any_waits_ = false;                // Units may wait in some pipeline.
+  bool any_groups_ = false;               // One pipeline has groups.
   client::Order order_ = client::Order::kNone;
 
   // On the strand only.

@@ -2,9 +2,11 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
+#include "eventhub/processor/internal/stored_state.h"
 #include "eventhub/processor/internal/trigger.h"
 #include "eventhub/subscriber.h"
 #include "eventhub/transaction.h"
@@ -31,6 +33,11 @@ class Host {
   // on the strand, unless the engine is closed first.
   virtual void ReadBack(uint32_t partition, int64_t from, int64_t to,
                         absl::AnyInvocable<void(absl::Status) &&> done) = 0;
+
+  // Reads the latest event with the key in the topic, in any order; calls `done` once, on any
+  // thread. FAILED_PRECONDITION if state by key is not possible with the subscription.
+  virtual void ReadState(const std::string& topic, const std::string& key,
+                         TakeStoredState done) = 0;
 };
 
 }  // namespace eventhub::processor::internal

@@ -5,6 +5,7 @@
 
 #include "client/processor/back_reader.h"
 #include "client/processor/engine.h"
+#include "client/processor/state_reader.h"
 #include "client/processor/worker.h"
 #include "client/src/base/stop_signals.h"
 #include "eventhub/committer.h"
@@ -22,6 +23,7 @@ using client::SubscriberOptions;
 using internal::BackReader;
 using internal::Engine;
 using internal::InFlight;
+using internal::StateReader;
 using Kind = PipelineState::Kind;
 
 // How long one answer to a transaction is waited for before the pipelines are said to wait. The
@@ -38,6 +40,7 @@ class HubProcessor final : public Processor, private internal::Host {
   ~HubProcessor() override {
     subscriber_.reset();  // Nothing more is taken, and settling has no effect.
     if (back_reader_ != nullptr) back_reader_->Stop();
+    if (state_reader_ != nullptr) state_reader_->Stop();
     if (engine_ != nullptr) engine_->Close();
     committer_.reset();
   }
@@ -50,6 +53,7 @@ class HubProcessor final : public Processor, private internal::Host {
     back_reader_ = std::make_unique<BackReader>(
         connection, options.subscription, kMaxReadBack,
         [this](const client::EventBatch& batch) { TakeRestored(batch); });
+    state_reader_ = std::make_unique<StateReader>(connection, options.subscription, options.source);
     ASSIGN_OR_RETURN(committer_, Committer::Create(connection, {.deadline = kCommitDeadline,
                                                                 .reply_timeout = kCommitDeadline}));
     ASSIGN_OR_RETURN(subscriber_, Subscriber::Start(connection, ForSubscriber(options)));
@@ -181,10 +185,15 @@ class HubProcessor final : public Processor, private internal::Host {
           engine_->Post([done = std::move(done), status]() mutable { std::move(done)(status); });
         });
   }
+  void ReadState(const std::string& topic, const std::string& key,
+                 internal::TakeStoredState done) override {
+    state_reader_->Read(topic, key, std::move(done));
+  }
 
   std::unique_ptr<Engine> engine_;
   internal::Worker worker_;
   std::unique_ptr<BackReader> back_reader_;
+  std::unique_ptr<StateReader> state_reader_;
   std::unique_ptr<Committer> committer_;
   std::unique_ptr<Subscriber> subscriber_;
 };

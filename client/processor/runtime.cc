@@ -45,7 +45,7 @@ void Runtime::Bind(const AnyUnit& a, const AnyUnit& b) {
 }
 
 bool Runtime::Emit(const AnyUnit& unit, std::string_view step, const std::string& topic,
-                   std::string_view place, v1::Event event) {
+                   std::string_view place, v1::Event event, std::optional<uint32_t> partition) {
   Task& task = unit.task();
   if (task.trigger->arrival.restored) return true;  // It was published when it was delivered.
   const absl::Status status =
@@ -55,7 +55,7 @@ bool Runtime::Emit(const AnyUnit& unit, std::string_view step, const std::string
     Fail(unit, step, status);
     return false;
   }
-  task.emissions.push_back({&topic, std::move(event)});
+  task.emissions.push_back({&topic, std::move(event), partition});
   return true;
 }
 
@@ -70,6 +70,12 @@ void Runtime::Post(absl::AnyInvocable<void() &&> work) { engine_.Post(std::move(
 void Runtime::Block(absl::AnyInvocable<void() &&> work, absl::AnyInvocable<void() &&> done) {
   engine_.Block(std::move(work), std::move(done));
 }
+
+void Runtime::ReadState(const std::string& topic, const std::string& key, TakeStoredState done) {
+  engine_.ReadState(topic, key, std::move(done));
+}
+
+std::string Runtime::TimerSubject() const { return engine_.TimerSubject(id_); }
 
 PositionsInView Runtime::PositionsOf(const View& view,
                                      const std::vector<uint32_t>& partitions) const {

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "client/processor/engine.h"
+#include "client/src/base/proto_time.h"
 #include "storage/base/clock.h"
 
 namespace eventhub::processor {
@@ -32,24 +33,25 @@ class TestProcessor::Hub final : private internal::Host {
   ~Hub() override { EndEngine(); }
 
   int64_t Deliver(const v1::Event& event, uint32_t partition) {
-    std::vector<Stored>& events = partitions_[partition];
-    const auto offset = static_cast<int64_t>(events.size());
-    events.push_back({.bytes = event.SerializeAsString(), .append_time = clock_.Now()});
-    Deliver(partition, offset);
+    const int64_t offset = AppendAndDeliver(event, partition);
+    DeliverDue();
     return offset;
   }
 
   void Advance(absl::Duration by) {
     const absl::Duration end = clock_.Monotonic() + by;
     Run();
-    while (engine_->strand().next_due() <= end) {
-      clock_.Set(std::max(clock_.Monotonic(), engine_->strand().next_due()));
+    while (NextDue() <= end) {
+      clock_.Set(std::max(clock_.Monotonic(), NextDue()));
       Run();
     }
     clock_.Set(end);
     Run();
   }
-  void Run() { engine_->strand().RunDue(); }
+  void Run() {
+    engine_->strand().RunDue();
+    DeliverDue();
+  }
   void Drain() {
     engine_->strand().Run([this] { engine_->Drain(); });
   }
@@ -72,6 +74,10 @@ class TestProcessor::Hub final : private internal::Host {
       std::move(held.done)();
     }
     Run();
+  }
+
+  void OnReadState(std::function<absl::Status(const std::string& topic)> decide) {
+    decide_read_ = std::move(decide);
   }
 
   void Assign(uint32_t partition) {
@@ -149,6 +155,13 @@ class TestProcessor::Hub final : private internal::Host {
     absl::Time append_time;
     uint32_t deliveries = 0;
     bool settled = false;
+    uint32_t replays = 0;  // In flight.
+  };
+
+  // An event of the subscription's topic that is not delivered yet.
+  struct Due {
+    uint32_t partition;
+    v1::Event event;
   };
 
   struct HeldWork {
@@ -206,7 +219,8 @@ class TestProcessor::Hub final : private internal::Host {
     engine_->Take(std::move(delivered));
   }
   void TakeReplayed(uint32_t partition, int64_t offset) {
-    const Stored& event = At(partition, offset);
+    Stored& event = At(partition, offset);
+    ++event.replays;
     engine_->Take({.bytes = event.bytes,
                    .arrival = {.partition = partition,
                                .offset = offset,
@@ -215,12 +229,31 @@ class TestProcessor::Hub final : private internal::Host {
                    .lease_epoch = lease_epoch_,
                    .session = session_});
   }
+  absl::Duration NextDue() const {
+    const absl::Duration next = engine_->strand().next_due();
+    return due_.empty() ? next : std::min(next, due_.begin()->first);
+  }
+  void DeliverDue() {
+    while (!due_.empty() && due_.begin()->first <= clock_.Monotonic()) {
+      const Due next = std::move(due_.begin()->second);
+      due_.erase(due_.begin());
+      AppendAndDeliver(next.event, next.partition);
+    }
+  }
+  int64_t AppendAndDeliver(const v1::Event& event, uint32_t partition) {
+    std::vector<Stored>& events = partitions_[partition];
+    const auto offset = static_cast<int64_t>(events.size());
+    events.push_back({.bytes = event.SerializeAsString(), .append_time = clock_.Now()});
+    Deliver(partition, offset);
+    return offset;
+  }
   void Deliver(uint32_t partition, int64_t offset) {
     engine_->strand().Run([&] { Take(partition, offset); });
   }
   void DeliverAgain() {
     for (auto& [partition, events] : partitions_) {
       for (size_t i = 0; i < events.size(); ++i) {
+        events[i].replays = 0;
         if (!events[i].settled) Deliver(partition, static_cast<int64_t>(i));
       }
     }
@@ -232,9 +265,13 @@ class TestProcessor::Hub final : private internal::Host {
 
   // Host.
   void Settle(internal::Trigger& trigger, Outcome outcome) override {
-    if (trigger.arrival.restored || trigger.arrival.replayed) return;
+    if (trigger.arrival.restored) return;
     if (trigger.session != session_) return;  // Its lease is over.
     Stored& event = At(trigger.arrival.partition, trigger.arrival.offset);
+    if (trigger.arrival.replayed) {
+      --event.replays;
+      return;
+    }
     if (outcome.kind == Outcome::Kind::kRetry) {
       engine_->strand().At(clock_.Monotonic() + kRetryDelay,
                            [this, at = trigger.arrival, session = session_] {
@@ -281,6 +318,40 @@ class TestProcessor::Hub final : private internal::Host {
       std::move(done)(absl::OkStatus());
     });
   }
+  void ReadState(const std::string& topic, const std::string& key,
+                 internal::TakeStoredState done) override {
+    auto read = [this, topic, key, done = std::move(done)]() mutable {
+      const absl::Status status = decide_read_ ? decide_read_(topic) : absl::OkStatus();
+      if (!status.ok()) {
+        std::move(done)(status);
+        return;
+      }
+      internal::StoredState stored{.subscription_topic = kTopic};
+      const auto latest = latest_.find({topic, key});
+      if (latest != latest_.end() && !latest->second.data().empty()) stored.event = latest->second;
+      std::move(done)(std::move(stored));
+    };
+    if (hold_views_) {
+      held_works_.push_back({[] {}, std::move(read)});
+    } else {
+      std::move(read)();
+    }
+  }
+  // What the hub does with an event of a transaction.
+  void Append(const client::TransactionAppend& append, v1::Event event) {
+    absl::Duration delay = client::FromProto(event.deliver_after());
+    if (event.has_deliver_at()) delay = client::FromProto(event.deliver_at()) - clock_.Now();
+    emitted_.push_back({append.topic, event});
+    event.clear_deliver_at();
+    event.clear_deliver_after();
+    if (append.topic == kTopic) {
+      due_.emplace(clock_.Monotonic() + std::max(delay, absl::ZeroDuration()),
+                   Due{append.partition.value_or(0), event});
+    }
+    if (!event.partition_key().empty()) {
+      latest_[{append.topic, event.partition_key()}] = std::move(event);
+    }
+  }
   absl::Status Apply(client::Transaction& transaction) {
     if (decide_) {
       if (absl::Status status = decide_(transaction); !status.ok()) return status;
@@ -289,7 +360,8 @@ class TestProcessor::Hub final : private internal::Host {
     for (const client::TransactionAck& ack : transaction.acks) {
       for (const client::OffsetRange& range : ack.ranges) {
         for (int64_t offset = range.start; offset < range.end; ++offset) {
-          if (transaction.session != session_ || At(ack.partition, offset).settled) {
+          const Stored& event = At(ack.partition, offset);
+          if (transaction.session != session_ || (event.settled && event.replays == 0)) {
             return absl::AbortedError("an event to ack is not leased");
           }
         }
@@ -298,13 +370,14 @@ class TestProcessor::Hub final : private internal::Host {
     for (const client::TransactionAck& ack : transaction.acks) {
       for (const client::OffsetRange& range : ack.ranges) {
         for (int64_t offset = range.start; offset < range.end; ++offset) {
-          MarkSettled(At(ack.partition, offset), Outcome::Ack());
+          Stored& event = At(ack.partition, offset);
+          if (!event.settled) MarkSettled(event, Outcome::Ack());
         }
       }
     }
     for (client::TransactionAppend& append : transaction.appends) {
       for (v1::Event& event : append.events) {
-        emitted_.push_back({append.topic, std::move(event)});
+        Append(append, std::move(event));
       }
     }
     ids_.insert(transaction.id);
@@ -320,6 +393,9 @@ class TestProcessor::Hub final : private internal::Host {
   std::function<absl::Status(const client::Transaction&)> decide_;
   bool hold_ = false;
   std::vector<absl::AnyInvocable<void(absl::Status) &&>> held_;
+  std::function<absl::Status(const std::string&)> decide_read_;
+  std::map<std::pair<std::string, std::string>, v1::Event> latest_;  // By topic and key.
+  std::multimap<absl::Duration, Due> due_;                           // Survives a crash.
   bool hold_views_ = false;
   std::vector<HeldWork> held_works_;
   std::set<std::string> ids_;
@@ -351,6 +427,10 @@ void TestProcessor::OnCommit(std::function<absl::Status(const client::Transactio
 void TestProcessor::HoldCommits(bool hold) { hub_->HoldCommits(hold); }
 
 void TestProcessor::HoldViews(bool hold) { hub_->HoldViews(hold); }
+
+void TestProcessor::OnReadState(std::function<absl::Status(const std::string& topic)> decide) {
+  hub_->OnReadState(std::move(decide));
+}
 
 void TestProcessor::Assign(uint32_t partition) { hub_->Assign(partition); }
 

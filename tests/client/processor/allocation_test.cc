@@ -20,6 +20,7 @@ class SilentHost final : public internal::Host {
   void Block(absl::AnyInvocable<void() &&>, absl::AnyInvocable<void() &&>) override {}
   void ReadBack(uint32_t, int64_t, int64_t, absl::AnyInvocable<void(absl::Status) &&>) override {}
   void Commit(client::Transaction, absl::AnyInvocable<void(absl::Status) &&>) override {}
+  void ReadState(const std::string&, const std::string&, internal::TakeStoredState) override {}
 
   int settled_ = 0;
 };

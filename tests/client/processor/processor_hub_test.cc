@@ -10,6 +10,7 @@
 #include <thread>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "client/processor/views/view_core.h"
 #include "eventhub/admin_client.h"
@@ -464,6 +465,127 @@ TEST(ProcessorViewTest, ASubscriptionThatIsMovedBackRebuildsTheView) {
   EXPECT_TRUE(Eventually([&] { return generation() == 2; })) << Describe(**processor);
   EXPECT_EQ(RowsOf(*view), LatestOf(300));
   EXPECT_TRUE((*processor)->Stop(kLong).ok());
+}
+
+// Three facts of each key, but two of each fifth, and each fact twice.
+void PublishFacts(const std::shared_ptr<Connection>& hub, int first, int end) {
+  auto publisher = Publisher::Create(hub, {.topic = "in", .linger = absl::Milliseconds(1)});
+  ASSERT_TRUE(publisher.ok());
+  for (const char* const type : {"a", "b", "c", "a", "b", "c"}) {
+    for (int i = first; i < end; ++i) {
+      if (i % 5 == 0 && *type == 'c') continue;
+      v1::Event event;
+      event.set_id(absl::StrCat(type, i));
+      event.set_source("/test");
+      event.set_type(type);
+      event.set_partition_key(absl::StrCat(i));
+      ASSERT_TRUE((*publisher)->Publish(event).ok());
+    }
+  }
+  ASSERT_TRUE((*publisher)->Flush(kLong).ok());
+}
+
+void CreateStateTopic(const std::shared_ptr<Connection>& hub) {
+  const auto created = AdminClient(hub).CreateTopic(
+      {.name = "state", .partitions = 2, .latest_per_key = client::LatestPerKey{}});
+  ASSERT_TRUE(created.ok()) << created.status();
+}
+
+ProcessorOptions Correlates() {
+  return {.subscription = "s",
+          .source = "/processor",
+          .pipelines = {Pipeline("three")
+                            .On({"a", "b", "c"})
+                            .Correlate({.state = "state", .within = absl::Seconds(1)},
+                                       [](const Facts& facts) {
+                                         return facts.Has("a") && facts.Has("b") && facts.Has("c");
+                                       })
+                            .Publish("out",
+                                     [](const Correlation& correlation) {
+                                       return Result(
+                                           correlation.kind == Correlation::Kind::kComplete
+                                               ? "complete"
+                                               : "expired",
+                                           std::stoi(correlation.facts.key()));
+                                     })},
+          .credit = {.events = 200}};
+}
+
+TEST(ProcessorStateTest, OneEndForEachKeyThoughTheHubAndProcessorsAreKilled) {
+  const TempDirectory directory;
+  const std::string socket = "unix:" + directory.path() + "/hub";
+  HubProcess hub(directory.path(), {"--listen=" + socket});
+  hub.Start();
+  const auto connection = client::Connect(socket);
+  CreateTopics(connection, SubscriptionKind::kStream);
+  CreateStateTopic(connection);
+  constexpr int kPerRound = 150;
+  std::vector<std::unique_ptr<Processor>> processors(2);
+  for (int round = 0; round < 2; ++round) {
+    PublishFacts(connection, round * kPerRound, (round + 1) * kPerRound);
+    for (std::unique_ptr<Processor>& processor : processors) {
+      processor.reset();  // In the midst of its work.
+      auto started = Processor::Start(connection, Correlates());
+      ASSERT_TRUE(started.ok()) << started.status();
+      processor = *std::move(started);
+      ASSERT_TRUE(Eventually([&] {
+        return processor->counters()[0].emitted > 10 || Lag(connection) == 0;
+      })) << Describe(*processor);
+    }
+    hub.Kill();
+    hub.Start();
+  }
+  const auto expect = [&] {
+    std::map<std::string, std::vector<int>> out = ReadOut(connection);
+    return out["complete"].size() + out["expired"].size() == 2 * kPerRound;
+  };
+  ASSERT_TRUE(Eventually(expect)) << Describe(*processors[0]) << Describe(*processors[1]);
+  ASSERT_TRUE(SubscriptionClient(connection).Seek("s", {.start = StartPosition::Earliest()}).ok());
+  ASSERT_TRUE(Eventually([&] { return Lag(connection) == 0; }))
+      << Describe(*processors[0]) << Describe(*processors[1]);
+  std::map<std::string, std::vector<int>> out = ReadOut(connection);
+  const std::multiset<int> complete(out["complete"].begin(), out["complete"].end());
+  const std::multiset<int> expired(out["expired"].begin(), out["expired"].end());
+  for (int i = 0; i < 2 * kPerRound; ++i) {
+    EXPECT_EQ(complete.count(i), i % 5 == 0 ? 0u : 1u) << i;
+    EXPECT_EQ(expired.count(i), i % 5 == 0 ? 1u : 0u) << i;
+  }
+}
+
+TEST(ProcessorStateTest, TellsWhatStateByKeyNeeds) {
+  TestHub hub;
+  const auto connection = client::Connect(hub.address());
+  CreateTopics(connection, SubscriptionKind::kQueue);
+  Publish(connection, 0, 1);
+  ProcessorOptions options = Correlates();
+  options.pipelines = {
+      Pipeline("p").Correlate({.state = "state"}, [](const Facts&) { return true; })};
+  const auto waits_because = [&](const char* why) {
+    auto processor = Processor::Start(connection, options);
+    ASSERT_TRUE(processor.ok());
+    EXPECT_TRUE(Eventually([&] {
+      const PipelineState state = (*processor)->states()[0];
+      return state.kind == PipelineState::Kind::kWaiting && absl::StrContains(state.because, why);
+    })) << Describe(**processor);
+  };
+  waits_because("needs a STREAM subscription");
+  SubscriptionClient subscriptions(connection);
+  ASSERT_TRUE(subscriptions
+                  .CreateSubscription({.name = "t",
+                                       .topic = "in",
+                                       .kind = SubscriptionKind::kStream,
+                                       .filter = client::Filter::Exact({{"type", "number"}})},
+                                      StartPosition::Earliest())
+                  .ok());
+  options.subscription = "t";
+  waits_because("has to pass events of type eventhub.timer");
+  ASSERT_TRUE(subscriptions.UpdateSubscription("t", {.filter = client::Filter::Sql("TRUE")}).ok());
+  waits_because("state");  // There is no such topic.
+  CreateStateTopic(connection);
+  auto processor = Processor::Start(connection, options);
+  ASSERT_TRUE(processor.ok());
+  EXPECT_TRUE(Eventually([&] { return (*processor)->counters()[0].completed == 1; }))
+      << Describe(**processor);
 }
 
 }  // namespace

@@ -16,6 +16,7 @@
 #include "eventhub/filter.h"
 #include "eventhub/processor/arrival.h"
 #include "eventhub/processor/call.h"
+#include "eventhub/processor/correlate.h"
 #include "eventhub/processor/internal/spec.h"
 #include "eventhub/processor/internal/steps.h"
 #include "eventhub/processor/units.h"
@@ -315,8 +316,64 @@ class Pipeline {
   template <typename F>
   auto Materialize(std::shared_ptr<View> view, F f, MaterializeOptions options = {}) && {
     Check<internal::ArgumentsOf<F>>();
+    static_assert(!(Steps::kTimers || ...),
+                  "what is read back for a view finds state as it is now: publish, and materialize "
+                  "that in another pipeline");
     return std::move(*this).template Add<Scope>(internal::MaterializeStep<F>{
         {Numbered("materialize")}, std::move(view), std::move(f), options});
+  }
+
+  // Collects the events with one partition key until `holds`, a function of their Facts that
+  // returns a bool, as such or as StatusOr, is true; or until `options.within` has passed since the
+  // first. Then the unit goes on with a Correlation, and all others are done here.
+  //
+  //     Pipeline("fulfil")
+  //         .On({"shop.order.placed", "shop.payment.taken", "shop.stock.reserved"})
+  //         .Correlate({.state = "fulfilment", .within = absl::Minutes(15)},
+  //                    [](const Facts& facts) {
+  //                      return facts.Has("shop.order.placed") && facts.Has("shop.payment.taken")
+  //                      &&
+  //                             facts.Has("shop.stock.reserved");
+  //                    })
+  //         .Publish("shipping", [](const Correlation& order) {
+  //           return order.kind == Correlation::Kind::kComplete ? Ship(order.facts)
+  //                                                             : GiveUp(order.facts);
+  //         });
+  //
+  // Guarantee. For each key of each partition of the topic, one Correlation comes of kComplete or
+  // kExpired, and what the steps after it publish for it is in the log once: whatever crashes, is
+  // delivered twice, moved to another instance, moved back or replayed, from the first event until
+  // `options.remember` after the end. What is collected is an event in the hub's state topic,
+  // written in the transaction that acks the event and has what it published; so no two of them can
+  // part.
+  //
+  //  - An event counts once, told by its source and id. One that failed here or in a later step
+  //    does not count; it does when its dead letter is redriven.
+  //  - Time is the hub's: an event counts if the hub appended it less than `within` after the
+  //    first, however late it is processed. The timer is a delayed event (kTimerType) in the
+  //    subscription's topic, with the key, and so behind what was published by then. What expires
+  //    is caused by the timer, or by an event that the hub appended too late.
+  //  - After the end, events with the key are late until `remember` has passed. Then the key is
+  //    forgotten, and begins anew. What is published of the same events then has the same ids.
+  //  - Events with one key come together if they are in one partition, which they are unless a
+  //    publisher names another or the topic gets more partitions meanwhile. To correlate events of
+  //    several topics, or by something else, publish them to a topic of their own with that key.
+  //  - Calls in later steps are repeated after a crash, as always.
+  //
+  // Conditions. The subscription is a STREAM; a filter that it has passes kTimerType. The step is
+  // the first, except for On and InOrder, so that timers need not pass others. No pipeline of the
+  // processor has a GroupBy or Compact. If the hub or the subscription does not allow what the step
+  // needs, units wait, and the state of the pipeline says why.
+  //
+  // One event of a key is in work at a time, the next after its commit; other keys are not held up.
+  template <typename F>
+  auto Correlate(CorrelateOptions options, F holds) && {
+    static_assert(sizeof...(Steps) == 0, "Correlate is the first step");
+    static_assert(std::is_same_v<internal::ArgumentsOf<F>, internal::Types<Facts>>,
+                  "the condition is a function of const Facts&");
+    static_assert(std::is_same_v<internal::Added<F>, bool>, "the condition is true or false");
+    return std::move(*this).template Add<typename internal::Widen<Scope, Correlation>::Type>(
+        internal::CorrelateStep<F>{{Numbered("correlate")}, std::move(holds), std::move(options)});
   }
 
   // Calls `f`, which returns nothing or an absl::Status.

@@ -37,12 +37,18 @@ struct PipelineCounters {
   uint64_t passed_over = 0;  // Events that it did not want, or that it emitted itself.
   uint64_t units = 0;        // Units of work: one for each event, and each part of a split.
   uint64_t compacted = 0;    // Units that a later one with the same key replaced.
-  uint64_t repeats = 0;      // Units that SkipRepeats and SkipOlder dropped.
+  uint64_t repeats = 0;      // Units that SkipRepeats and SkipOlder dropped, and events that a
+                             // Correlate step had collected before.
   uint64_t emitted = 0;      // Events published.
   uint64_t faults = 0;       // Events that it gave up on.
   uint64_t lost = 0;         // Events whose lease ended first; they are delivered again.
 
-  uint64_t calls = 0;          // Attempts at calls and at writes of views; a batch is one.
+  uint64_t completed = 0;  // Correlations whose condition held.
+  uint64_t expired = 0;    // Correlations whose condition did not hold in time.
+  uint64_t late = 0;       // Events that came after the end of their correlation.
+
+  uint64_t calls = 0;          // Attempts at calls, at writes of views and at reads of state; a
+                               // batch is one.
   uint64_t retries = 0;        // Attempts after the first.
   uint64_t timeouts = 0;       // Attempts without a reply in time.
   uint64_t circuits = 0;       // How often a circuit opened.

@@ -46,9 +46,15 @@ struct SettledEvent {
 //     ASSERT_THAT(test.emitted(), SizeIs(1));
 //     EXPECT_EQ(test.emitted()[0].event.causationid(), "ord-81");
 //
+// What is published to the topic that the subscription consumes, `kTopic`, is delivered after what
+// happens now; delayed events, so timers, when the clock gets there. State that steps keep in
+// topics of the hub is found there again.
+//
 // Not thread-safe, except that replies may be given on other threads; call Run afterwards.
 class TestProcessor {
  public:
+  static constexpr char kTopic[] = "test";
+
   // `subscription` need not be set; the subscriber's options have no effect. Options that
   // Processor::Start refuses are fatal. `seed` determines the jitter of retries.
   explicit TestProcessor(ProcessorOptions options, uint64_t seed = 1);
@@ -75,9 +81,13 @@ class TestProcessor {
   // release, or never if the processor crashes before.
   void HoldCommits(bool hold);
 
-  // While held, nothing is written to views or read from them, as if their stores were slow; after
-  // a crash, it never is.
+  // While held, nothing is written to views or read from them, nor is state read from the hub, as
+  // if they were slow; after a crash, it never is.
   void HoldViews(bool hold);
+
+  // What becomes of the next reads of state from the hub: `decide` returns OK, or their error.
+  // Null: always OK.
+  void OnReadState(std::function<absl::Status(const std::string& topic)> decide);
 
   // The partition is assigned, before its next event is delivered.
   void Assign(uint32_t partition = 0);

@@ -15,6 +15,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "eventhub/processor/internal/call_gate.h"
+#include "eventhub/processor/internal/correlator.h"
 #include "eventhub/processor/internal/gatherer.h"
 #include "eventhub/processor/internal/recent_map.h"
 #include "eventhub/processor/internal/runtime.h"
@@ -830,6 +831,42 @@ class Chain<U, MaterializeStep<F>, Rest...> : public Link<MaterializeStep<F>, Ch
   static void Put(std::vector<Row> made, std::vector<Row>& rows) { rows = std::move(made); }
 
   ViewWriter writer_;
+};
+
+template <typename U, typename F, typename... Rest>
+class Chain<U, CorrelateStep<F>, Rest...> : public Link<CorrelateStep<F>, Chain<U, Rest...>> {
+ public:
+  Chain(Runtime& runtime, const CorrelateStep<F>& step, const Rest&... rest)
+      : Chain::Link(runtime, step, rest...), correlator_(runtime, step.name, step.options) {}
+
+  void Run(Ref<U> unit) { correlator_.Add(std::make_unique<Item>(*this, std::move(unit))); }
+
+ private:
+  class Item final : public CorrelateItem {
+   public:
+    Item(Chain& chain, Ref<U> unit)
+        : CorrelateItem(chain.correlator_), chain_(chain), unit_(std::move(unit)) {}
+
+    const AnyUnit& unit() const override { return *unit_; }
+    std::optional<bool> Evaluate(const Facts& facts) override {
+      bool holds = false;
+      const auto call = [&] {
+        return WithValue(chain_.step_.f(facts), [&](bool value) { holds = value; });
+      };
+      if (!chain_.runtime_.Try(*unit_, chain_.step_.name, call)) return std::nullopt;
+      return holds;
+    }
+    void Pass(Correlation correlation) override {
+      unit_->template Set<Correlation>(std::move(correlation));
+      chain_.next_.Run(unit_);
+    }
+
+   private:
+    Chain& chain_;
+    const Ref<U> unit_;
+  };
+
+  Correlator correlator_;
 };
 
 }  // namespace eventhub::processor::internal

@@ -43,6 +43,7 @@ class TimeCounter {
 struct Counters {
   Counter events, passed_over, units, compacted, emitted, faults, lost;
   Counter calls, retries, timeouts, circuits, batches, batched_units, batch_room;
+  Counter completed, expired, late;
   Counter restored, rows, rows_stale, repeats, lookups, cache_hits;
   TimeCounter channel_wait, map_time, io_wait, io_time, iterator_age;
   Counter in_flight, waiting;

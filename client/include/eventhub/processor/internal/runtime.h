@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -14,6 +15,7 @@
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "eventhub/processor/internal/counters.h"
+#include "eventhub/processor/internal/stored_state.h"
 #include "eventhub/processor/internal/trigger.h"
 #include "eventhub/processor/internal/unit.h"
 #include "eventhub/processor/view_store.h"
@@ -59,8 +61,10 @@ class Runtime {
   void Bind(const AnyUnit& a, const AnyUnit& b);
   // Publishes `event` if the unit's events succeed. `place` is unique among the unit's emissions.
   // False if the event is not valid: then the unit failed.
+  // `partition`: unset for that of the event's key. `topic` must live as long as the pipeline.
   bool Emit(const AnyUnit& unit, std::string_view step, const std::string& topic,
-            std::string_view place, v1::Event event);
+            std::string_view place, v1::Event event,
+            std::optional<uint32_t> partition = std::nullopt);
 
   // Runs `call`, which returns a status; fails the unit if that is an error, or if it throws.
   template <typename Call>
@@ -84,6 +88,11 @@ class Runtime {
   // Runs `work`, which may block, on the processor's thread for that, and then `done` on the
   // strand, unless the processor is closing. Work runs in the order in which it was given.
   void Block(absl::AnyInvocable<void() &&> work, absl::AnyInvocable<void() &&> done);
+  // Reads the latest event with the key in the topic, and then calls `done` on the strand, unless
+  // the processor is closing.
+  void ReadState(const std::string& topic, const std::string& key, TakeStoredState done);
+  // The subject of the timers that come to this pipeline.
+  std::string TimerSubject() const;
   absl::BitGenRef random();
   // The processor stops: nothing may wait for more events.
   bool draining() const;

@@ -40,6 +40,8 @@ class Spec {
   virtual bool waits() const = 0;
   // Whether events may come to share their fate.
   virtual bool groups() const = 0;
+  // Whether timers come to it, and what it publishes depends on state by key.
+  virtual bool timers() const = 0;
   // What its steps materialize.
   virtual std::vector<std::shared_ptr<View>> views() const = 0;
   // INVALID_ARGUMENT, naming the step and the option, if one is out of range.
@@ -56,6 +58,7 @@ absl::Status CheckPart(const std::string& step, const MaterializeOptions& option
 absl::Status CheckPart(const std::string& step, const Memory& memory);
 absl::Status CheckPart(const std::string& step, const Rate& rate);
 absl::Status CheckPart(const std::string& step, const LookupOptions& options);
+absl::Status CheckPart(const std::string& step, const CorrelateOptions& options);
 absl::Status CheckPart(const std::string& step, const std::shared_ptr<View>& view);
 
 template <typename S>
@@ -86,6 +89,7 @@ class TypedSpec final : public Spec {
 
   bool waits() const override { return (Steps::kWaits || ...); }
   bool groups() const override { return (Steps::kGroups || ...); }
+  bool timers() const override { return (Steps::kTimers || ...); }
   std::vector<std::shared_ptr<View>> views() const override {
     std::vector<std::shared_ptr<View>> views;
     const auto add = [&]<typename S>(const S& step) {

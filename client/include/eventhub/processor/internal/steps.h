@@ -6,6 +6,7 @@
 #include <string>
 
 #include "eventhub/processor/call.h"
+#include "eventhub/processor/correlate.h"
 #include "eventhub/processor/internal/types.h"
 #include "eventhub/processor/lookup.h"
 #include "eventhub/processor/rate_limit.h"
@@ -22,6 +23,7 @@ struct Step {
   static constexpr bool kBegins = false;
   static constexpr bool kWaits = false;
   static constexpr bool kGroups = false;  // Whether units come to share a fate.
+  static constexpr bool kTimers = false;  // Whether it takes timers, and keeps state by key.
   std::string name;
 };
 
@@ -117,6 +119,14 @@ struct MaterializeStep : Step<void> {
   std::shared_ptr<View> view;
   F f;
   MaterializeOptions options;
+};
+
+template <typename F>
+struct CorrelateStep : Step<Correlation> {
+  static constexpr bool kWaits = true;
+  static constexpr bool kTimers = true;
+  F f;
+  CorrelateOptions options;
 };
 
 // The values that steps add to the unit they begin with.

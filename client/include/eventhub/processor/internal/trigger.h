@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -20,8 +21,20 @@ struct Trigger;
 
 // An event to publish.
 struct Emission {
-  const std::string* topic;  // In the pipeline's description, which outlives it.
+  const std::string* topic;  // In the pipeline's description or a step, which outlive it.
   v1::Event event;
+  std::optional<uint32_t> partition{};  // Unset: that of the event's key.
+};
+
+// A step that has to know what becomes of what it emitted.
+class TaskWatcher {
+ public:
+  // The event was settled. `committed`: what the task emitted is in the log; if not, it is not, or
+  // nobody knows.
+  virtual void OnSettled(bool committed) = 0;
+
+ protected:
+  ~TaskWatcher() = default;
 };
 
 // One pipeline's part of the work for one event. It is done when none of its units is open.
@@ -34,6 +47,7 @@ struct Task {
   // Set if a unit failed: then the emissions are void.
   std::unique_ptr<Fault> fault{};
   std::vector<Emission> emissions{};
+  TaskWatcher* watcher = nullptr;
   Task* next_bound = this;
 };
 

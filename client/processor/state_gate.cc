@@ -1,0 +1,207 @@
+#include "eventhub/processor/internal/state_gate.h"
+
+#include <algorithm>
+#include <cmath>
+#include <deque>
+#include <utility>
+
+#include "absl/random/distributions.h"
+#include "absl/strings/str_cat.h"
+#include "eventhub/processor/internal/runtime.h"
+
+namespace eventhub::processor::internal {
+namespace {
+
+constexpr absl::Duration kFirstReadDelay = absl::Milliseconds(50);
+constexpr absl::Duration kLongestReadDelay = absl::Seconds(5);
+
+// About what the maps and lists take for an entry.
+constexpr size_t kEntryOverhead = 256;
+
+const Trigger& TriggerOf(const StateItem& item) { return *item.unit().task().trigger; }
+
+}  // namespace
+
+struct StateGate::Entry final : TaskWatcher {
+  Entry(StateGate& owner, std::string state_key, std::string event_key)
+      : gate(owner), id(std::move(state_key)), key(std::move(event_key)) {}
+
+  void OnSettled(bool committed) override { gate.OnSettled(*this, committed); }
+  size_t bytes() const { return state.size() + id.size() + key.size() + kEntryOverhead; }
+  bool idle() const { return waiting.empty() && !reading && !in_work && !settled; }
+
+  StateGate& gate;
+  const std::string id;   // The key in the state topic.
+  const std::string key;  // The partition key of the events.
+  std::deque<std::unique_ptr<StateItem>> waiting{};
+
+  // What is committed, if known, and under which lease it was read.
+  bool known = false;
+  std::string state{};
+  uint64_t session = 0;
+  uint64_t lease_epoch = 0;
+
+  bool reading = false;  // Or about to.
+  bool in_work = false;  // An event that changes the state is not settled.
+  bool settled = false;  // In settled_.
+  std::string next{};    // The state if that event is committed.
+  int failures = 0;      // Reads, in a row.
+  bool cached = false;
+  std::list<Entry*>::iterator place{};  // If cached.
+};
+
+StateGate::StateGate(Runtime& runtime, std::string step, std::string topic, size_t cache_bytes)
+    : runtime_(runtime),
+      step_(std::move(step)),
+      topic_(std::move(topic)),
+      cache_bytes_(cache_bytes) {}
+
+StateGate::~StateGate() = default;
+
+void StateGate::Add(std::unique_ptr<StateItem> item) {
+  const Trigger& trigger = TriggerOf(*item);
+  if (trigger.event.partition_key().empty()) {
+    runtime_.Fail(item->unit(), step_,
+                  absl::InvalidArgumentError("the event has no partition key"));
+    return;
+  }
+  std::string id = absl::StrCat(runtime_.id(), "/", trigger.arrival.partition, "/",
+                                trigger.event.partition_key());
+  std::unique_ptr<Entry>& entry = entries_[id];
+  if (entry == nullptr) {
+    entry = std::make_unique<Entry>(*this, std::move(id), trigger.event.partition_key());
+  }
+  TakeFromCache(*entry);
+  entry->waiting.push_back(std::move(item));
+  runtime_.counters().waiting.Add(1);
+  Work(*entry);
+}
+
+void StateGate::Work(Entry& entry) {
+  while (!entry.reading && !entry.in_work && !entry.waiting.empty()) {
+    const Trigger& trigger = TriggerOf(*entry.waiting.front());
+    const bool lost = runtime_.IsLost(entry.waiting.front()->unit());
+    if (!lost && !IsCurrent(entry, trigger)) {
+      Read(entry);
+      return;
+    }
+    const std::unique_ptr<StateItem> item = std::move(entry.waiting.front());
+    entry.waiting.pop_front();
+    runtime_.counters().waiting.Add(-1);
+    if (lost) {
+      runtime_.Finish(item->unit());
+    } else {
+      working_ = &entry;
+      item->Take(entry.state);
+      working_ = nullptr;
+    }
+  }
+  if (entry.idle()) Rest(entry);
+}
+
+bool StateGate::IsCurrent(const Entry& entry, const Trigger& trigger) const {
+  return entry.known && entry.session == trigger.session &&
+         entry.lease_epoch == trigger.lease_epoch;
+}
+
+void StateGate::Read(Entry& entry) {
+  const Trigger& trigger = TriggerOf(*entry.waiting.front());
+  entry.reading = true;
+  entry.known = false;
+  entry.session = trigger.session;
+  entry.lease_epoch = trigger.lease_epoch;
+  runtime_.counters().calls.Add(1);
+  runtime_.ReadState(topic_, entry.id, [this, &entry](absl::StatusOr<StoredState> stored) {
+    OnRead(entry, std::move(stored));
+  });
+}
+
+void StateGate::OnRead(Entry& entry, absl::StatusOr<StoredState> stored) {
+  if (!stored.ok()) {
+    RetryLater(entry, stored.status());
+    return;
+  }
+  OnReadable(entry);
+  // Once: what was emitted refers to it. A subscription never changes its topic.
+  if (subscription_topic_.empty()) subscription_topic_ = stored->subscription_topic;
+  entry.reading = false;
+  entry.known = true;
+  entry.state = stored->event ? std::move(*stored->event->mutable_data()) : std::string();
+  Work(entry);
+}
+
+void StateGate::RetryLater(Entry& entry, const absl::Status& error) {
+  if (entry.failures++ == 0) ++unreadable_;
+  runtime_.SetWaiting(step_, std::string(error.message()));
+  const absl::Duration longest = std::min(
+      kFirstReadDelay * std::pow(2.0, std::min(entry.failures - 1, 20)), kLongestReadDelay);
+  runtime_.At(runtime_.Now() + longest * absl::Uniform(runtime_.random(), 0.5, 1.0),
+              [this, &entry] {
+                if (runtime_.closing()) return;
+                runtime_.counters().retries.Add(1);
+                entry.reading = false;
+                Work(entry);
+              });
+}
+
+void StateGate::OnReadable(Entry& entry) {
+  if (std::exchange(entry.failures, 0) > 0 && --unreadable_ == 0) runtime_.SetWaiting(step_, "");
+}
+
+bool StateGate::Put(const AnyUnit& unit, std::string_view type, std::string state) {
+  Entry& entry = *working_;
+  v1::Event event;
+  event.set_type(type.data(), type.size());
+  event.set_subject(entry.key);
+  event.set_partition_key(entry.id);
+  event.set_data(state);
+  entry.next = std::move(state);
+  entry.in_work = true;
+  unit.task().watcher = &entry;
+  return runtime_.Emit(unit, step_, topic_, "state", std::move(event));
+}
+
+void StateGate::OnSettled(Entry& entry, bool committed) {
+  entry.in_work = false;
+  if (committed) {
+    entry.state = std::move(entry.next);
+  } else {
+    entry.known = false;
+  }
+  entry.next.clear();
+  entry.settled = true;
+  settled_.push_back(&entry);
+  // Not here: many entries come at once, in the midst of the engine's work.
+  if (settled_.size() > 1) return;
+  runtime_.Post([this] {
+    if (runtime_.closing()) return;
+    for (Entry* const settled : std::exchange(settled_, {})) {
+      settled->settled = false;
+      Work(*settled);
+    }
+  });
+}
+
+void StateGate::Rest(Entry& entry) {
+  OnReadable(entry);
+  if (!entry.known || entry.state.empty()) {
+    entries_.erase(entries_.find(entry.id));
+    return;
+  }
+  entry.cached = true;
+  entry.place = cache_.insert(cache_.end(), &entry);
+  cached_bytes_ += entry.bytes();
+  while (cached_bytes_ > cache_bytes_) {
+    Entry& oldest = *cache_.front();
+    TakeFromCache(oldest);
+    entries_.erase(entries_.find(oldest.id));
+  }
+}
+
+void StateGate::TakeFromCache(Entry& entry) {
+  if (!std::exchange(entry.cached, false)) return;
+  cache_.erase(entry.place);
+  cached_bytes_ -= entry.bytes();
+}
+
+}  // namespace eventhub::processor::internal
