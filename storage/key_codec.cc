@@ -4,6 +4,7 @@
 
 #include <cstring>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 
 namespace eventhub {
@@ -78,6 +79,7 @@ const absl::string_view kNextSubscriptionIdKey = "v";
 const absl::string_view kAgeMarksPrefix = "a";
 const absl::string_view kRouteKeyPrefix = "r";
 const absl::string_view kGenerationKey = "g";
+const absl::string_view kFaultKeyPrefix = "f";
 const absl::string_view kHubIdKey = "h";
 const absl::string_view kNotedTimeKey = "w";
 const absl::string_view kLinkKeyPrefix = "l";
@@ -244,6 +246,25 @@ std::string LatestKey(TopicId topic, PartitionId partition, absl::string_view ha
 }
 
 std::string RouteKey(absl::string_view name) { return absl::StrCat(kRouteKeyPrefix, name); }
+
+std::string FaultPrefix(SubscriptionId subscription) {
+  std::string key(kFaultKeyPrefix);
+  AppendBig32(&key, subscription.value());
+  return key;
+}
+
+std::string FaultKey(SubscriptionId subscription, absl::string_view id) {
+  return absl::StrCat(FaultPrefix(subscription), id);
+}
+
+std::optional<std::pair<SubscriptionId, absl::string_view>> ParseFaultKey(absl::string_view key) {
+  const size_t prefix = kFaultKeyPrefix.size() + sizeof(uint32_t);
+  if (key.size() != prefix + kFaultIdBytes || !absl::StartsWith(key, kFaultKeyPrefix)) {
+    return std::nullopt;
+  }
+  return std::pair(SubscriptionId(LoadBig32(key.data() + kFaultKeyPrefix.size())),
+                   key.substr(prefix));
+}
 
 std::string SubscriptionPrefix(SubscriptionId subscription) {
   std::string key;

@@ -96,6 +96,14 @@ extern const absl::string_view kLinkPositionKeyPrefix;
 std::optional<LinkId> ParseLinkKey(absl::string_view key);
 std::optional<std::pair<LinkId, PartitionId>> ParseLinkPositionKey(absl::string_view key);
 
+// In column `meta`: a fault of a subscription, under its id of kFaultIdBytes.
+inline constexpr size_t kFaultIdBytes = 16;
+std::string FaultKey(SubscriptionId subscription, absl::string_view id);
+std::string FaultPrefix(SubscriptionId subscription);
+extern const absl::string_view kFaultKeyPrefix;
+// Returns nullopt if `key` was not made by FaultKey. The id points into `key`.
+std::optional<std::pair<SubscriptionId, absl::string_view>> ParseFaultKey(absl::string_view key);
+
 // In column `cursors`: subscription | kind | fields of the kind. The numbers are part of the
 // format.
 enum class CursorsKind : uint8_t {

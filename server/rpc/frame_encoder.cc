@@ -39,6 +39,11 @@ std::string BatchHead(const Delivery& delivery) {
   wire::AppendNumber(EventBatch::kReplayedFieldNumber, delivery.replayed ? 1 : 0, &head);
   wire::AppendFixed64(EventBatch::kRunFieldNumber, delivery.run, &head);
   wire::AppendNumber(EventBatch::kRedeliveredFieldNumber, delivery.redelivered ? 1 : 0, &head);
+  if (delivery.pipelines != nullptr) {
+    for (const std::string& pipeline : *delivery.pipelines) {
+      wire::AppendBytes(EventBatch::kPipelinesFieldNumber, pipeline, &head);
+    }
+  }
   return head;
 }
 

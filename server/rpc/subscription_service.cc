@@ -108,6 +108,14 @@ ServerUnaryReactor* SubscriptionService::ListDeadLetters(CallbackServerContext* 
   });
 }
 
+ServerUnaryReactor* SubscriptionService::CountDeadLetters(
+    CallbackServerContext* context, const v1::CountDeadLettersRequest* request,
+    v1::CountDeadLettersResponse* response) {
+  return calls_.ServeOn(pool_, context, [=, this](const Caller& caller, auto* reactor) {
+    FinishCall(reactor, subscriptions_.dead_letters().Count(caller, *request), response);
+  });
+}
+
 ServerUnaryReactor* SubscriptionService::RedriveDeadLetters(
     CallbackServerContext* context, const v1::RedriveDeadLettersRequest* request,
     v1::RedriveDeadLettersResponse* response) {

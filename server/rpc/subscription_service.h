@@ -51,6 +51,9 @@ class SubscriptionService final : public v1::SubscriptionService::CallbackServic
   grpc::ServerUnaryReactor* ListDeadLetters(grpc::CallbackServerContext* context,
                                             const v1::ListDeadLettersRequest* request,
                                             v1::ListDeadLettersResponse* response) override;
+  grpc::ServerUnaryReactor* CountDeadLetters(grpc::CallbackServerContext* context,
+                                             const v1::CountDeadLettersRequest* request,
+                                             v1::CountDeadLettersResponse* response) override;
   grpc::ServerUnaryReactor* RedriveDeadLetters(grpc::CallbackServerContext* context,
                                                const v1::RedriveDeadLettersRequest* request,
                                                v1::RedriveDeadLettersResponse* response) override;

@@ -780,6 +780,48 @@ TEST_F(QueueCursorTest, SharedMemoryLimitsHoles) {
   EXPECT_EQ(meter.used(), 0u);
 }
 
+// What observers are told of a redriven event follows the commits that they can see: one that is
+// settled because it failed again must not appear as done.
+TEST_F(QueueCursorTest, RedrivenEventIsUnsettledUntilVisible) {
+  rig_.Grow(2);
+  Deliver(kOne, 2);
+  Ack(kOne, 0, 2);
+  EXPECT_FALSE(cursor().IsUnsettledFor(Offset(0), "a"));
+  EXPECT_TRUE(cursor().IsUnsettledFor(Offset(2), "a"));  // Never delivered.
+  const auto of = [](std::vector<std::string> pipelines) {
+    return std::make_shared<const std::vector<std::string>>(std::move(pipelines));
+  };
+  const auto redrive = [&](int64_t event, const PipelineList& pipelines) {
+    cursor().AddRedriven(Offset(event), {TopicId(9), PartitionId(1), Offset(event)}, &effects_,
+                         pipelines);
+    rig_.Complete(&effects_);
+  };
+  redrive(0, of({"a"}));
+  EXPECT_TRUE(cursor().IsUnsettledFor(Offset(0), "a"));
+  EXPECT_FALSE(cursor().IsUnsettledFor(Offset(0), "b"));
+  redrive(0, of({"b"}));
+  EXPECT_TRUE(cursor().IsUnsettledFor(Offset(0), "a"));
+  EXPECT_TRUE(cursor().IsUnsettledFor(Offset(0), "b"));
+  EXPECT_FALSE(cursor().IsOutToOthers(Offset(0), of({"c"})));
+  rig_.Deliver(rules_, kOne, 1, kNever, /*extra=*/true);
+  EXPECT_FALSE(cursor().IsOutToOthers(Offset(0), of({"b"})));
+  EXPECT_TRUE(cursor().IsOutToOthers(Offset(0), of({"c"})));
+  EXPECT_TRUE(cursor().IsOutToOthers(Offset(0), nullptr));
+  Park(kOne, 0, 1, "again");
+  EXPECT_TRUE(cursor().IsUnsettledFor(Offset(0), "a"));
+  cursor().FinishParking(Offset(0), 1, &effects_);
+  EXPECT_TRUE(cursor().IsUnsettledFor(Offset(0), "a"));
+  rig_.Complete(&effects_);
+  EXPECT_FALSE(cursor().IsUnsettledFor(Offset(0), "a"));
+  // Events for the same pipelines share one list.
+  redrive(0, of({"a"}));
+  redrive(1, of({"a"}));
+  EXPECT_EQ(cursor().PipelinesOf(Offset(0)), cursor().PipelinesOf(Offset(1)));
+  rig_.Reopen(0, 0, 0);
+  EXPECT_EQ(*cursor().PipelinesOf(Offset(0)), std::vector<std::string>{"a"});
+  EXPECT_EQ(cursor().PipelinesOf(Offset(0)), cursor().PipelinesOf(Offset(1)));
+}
+
 class OrderedCursorTest : public QueueCursorTest {
  protected:
   OrderedCursorTest() { rules_.ordered_by_key = true; }

@@ -264,6 +264,101 @@ TEST(StoredRecords, PendingRangeRecordsAreStable) {
                      }));
 }
 
+TEST(StoredRecords, FaultRecordsAreStable) {
+  SubscriptionRig rig;
+  ASSERT_THAT(rig.Open(), IsOk());
+  ASSERT_THAT(rig.Create("t"), IsOk());
+  ASSERT_THAT(rig.Publish("t", {"a", "b"}), IsOk());
+  ASSERT_THAT(rig.Subscribe(SubscriptionOf("s", "t", v1::Subscription::KIND_QUEUE)), IsOk());
+  {
+    const auto consumer = rig.Consume("s", "c");
+    const std::vector<Received> events = consumer->Receive(2);
+    ASSERT_EQ(events.size(), 2u);
+    v1::FaultDetail detail;
+    detail.set_pipeline("p");
+    detail.set_error("E");
+    consumer->Park(events[0], {detail});
+    detail.Clear();
+    detail.set_pipeline("q");
+    consumer->Park(events[1], {detail});
+  }
+  const std::vector<v1::DeadLetter> letters = rig.DeadLetters("s");
+  ASSERT_EQ(letters.size(), 2u);
+  const std::string p = letters[0].fault_id();
+  const std::string q = letters[1].fault_id();
+  v1::RedriveDeadLettersRequest redrive;
+  redrive.set_subscription("s");
+  redrive.mutable_selector()->add_pipelines("p");
+  ASSERT_THAT(rig.Redrive(redrive), IsOk());
+  rig.Close();
+
+  LogStoreOptions options;
+  options.directory = rig.disk.directory() + "/hub";
+  options.env = rig.disk.env();
+  ASSERT_OK_AND_ASSIGN(const auto store, LogStore::Open(options));
+  const auto dump = [&](Column column, absl::string_view prefix) {
+    Records records;
+    EXPECT_THAT(store->Scan(column, prefix,
+                            [&](absl::string_view key, absl::string_view value) {
+                              records[BytesToHexString(key)] = BytesToHexString(value);
+                              return true;
+                            }),
+                IsOk());
+    return records;
+  };
+  const std::string now = "8080f9c0c1c48203";  // Microseconds.
+  EXPECT_EQ(dump(Column::kCursors, ""),
+            (Records{
+                {"000000010100000000", "08011002"},  // The cursor, next_offset: 2
+                {"0000000102000000000000000000000000",
+                 "0801"      // version
+                 "1001"      // count
+                 "2801"      // extra
+                 "3a020802"  // redriven_from: topic_id 2, partition 0, offset 0
+                 "520170"},  // pipelines: "p"
+                {"000000010400000002000000000000000000000001",
+                 "0801"        // version
+                 "1801"        // source_offset
+                 "2001"        // attempts
+                 "2a03776879"  // reason: "why"
+                 "30" +
+                     now +         // time_micros
+                     "3a10" + q +  // fault_id
+                     "4203120171"  // detail: pipeline "q"
+                     "4801"        // failures
+                     "50" +
+                     now},  // first_time_micros
+            }));
+  EXPECT_EQ(dump(Column::kMeta, "f"),
+            (Records{
+                {"6600000001" + q,
+                 "0801"          // version; state: OPEN
+                 "1a0408021801"  // place: topic_id 2, partition 0, offset 1
+                 "2001"          // failures
+                 "28" +
+                     now},  // first_time_micros
+                {"6600000001" + p,
+                 "0801"      // version
+                 "1001"      // state: REDRIVEN
+                 "1a020802"  // place: topic_id 2, partition 0, offset 0
+                 "2001"      // failures
+                 "28" +
+                     now +         // first_time_micros
+                     "30" + now +  // close_time_micros
+                     "3a37"        // letter
+                     "0801"        // version
+                     "2001"        // attempts
+                     "2a03776879"  // reason: "why"
+                     "30" +
+                     now +               // time_micros
+                     "3a10" + p +        // fault_id
+                     "4206120170220145"  // detail: pipeline "p", error "E"
+                     "4801"              // failures
+                     "50" +
+                     now},  // first_time_micros
+            }));
+}
+
 TEST(StoredRecords, LinkRecordsAreStable) {
   BrokerRig rig;
   ASSERT_THAT(rig.Open(), IsOk());

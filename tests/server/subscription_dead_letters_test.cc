@@ -355,7 +355,7 @@ TEST_F(DeadLettersTest, KeepFirstCauseAcrossSubscriptions) {
     ASSERT_THAT(letters, SizeIs(1));
     EXPECT_EQ(letters[0].reason(), "cause " + std::to_string(i));
     const auto& attributes = letters[0].event().attributes();
-    EXPECT_EQ(attributes.size(), 7u * static_cast<size_t>(std::min(i - 1, 7)));
+    EXPECT_EQ(attributes.size(), 8u * static_cast<size_t>(std::min(i - 1, 7)));
     if (i > 1) {
       EXPECT_EQ(attributes.at("deadletterreason").string(), "cause 1");
       EXPECT_EQ(attributes.at("deadlettersubscription").string(), "s");
@@ -682,8 +682,6 @@ TEST_F(DeadLettersTest, RejectIncompleteRequests) {
   v1::ListDeadLettersRequest list;
   v1::RedriveDeadLettersRequest redrive;
   v1::DiscardDeadLettersRequest discard;
-  EXPECT_EQ(FaultyField(rig_.subscriptions().dead_letters().List(kTester, list).status()),
-            "subscription");
   redrive.set_subscription("s");
   discard.set_subscription("s");
   EXPECT_EQ(FaultyField(rig_.Redrive(redrive).status()), "selector");

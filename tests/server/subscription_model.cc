@@ -167,6 +167,10 @@ void SubscriptionModel::Settle(Event& event) {
 void SubscriptionModel::ParkOne(uint32_t partition, int64_t offset) {
   Event& event = *Find(partition, offset);
   if (offset >= partitions[partition].start || event.redriven) {
+    // One that failed again replaces its letter.
+    std::erase_if(letters, [&](const Letter& letter) {
+      return std::get<0>(letter) == partition && std::get<1>(letter) == offset;
+    });
     letters.emplace(partition, offset, event.attempts);
   } else if (!event.extra) {
     ++lost;

@@ -91,8 +91,10 @@ void TestConsumer::Take(ConsumeFrame frame) {
     EXPECT_EQ(batch.events_size(), static_cast<int>(delivery.count));
     int64_t offset = delivery.base.value();
     for (const v1::Event& event : batch.events()) {
-      events.push_back({delivery.partition.value(), offset++, event.id(), event.partition_key(),
-                        delivery.attempt, delivery.lease_epoch, EncodeEvent(event).size()});
+      events.push_back(
+          {delivery.partition.value(), offset++, event.id(), event.partition_key(),
+           delivery.attempt, delivery.lease_epoch, EncodeEvent(event).size(),
+           delivery.pipelines == nullptr ? std::vector<std::string>() : *delivery.pipelines});
     }
   }
 }
@@ -136,6 +138,20 @@ v1::Settlement TestConsumer::Ack(uint32_t partition, uint64_t epoch, int64_t sta
 
 v1::Settlement TestConsumer::Ack(const Received& event) {
   return Ack(event.partition, event.epoch, event.offset, event.offset + 1);
+}
+
+v1::Settlement TestConsumer::Park(const Received& event,
+                                  const std::vector<v1::FaultDetail>& faults) {
+  v1::ConsumeRequest request;
+  v1::Nack& nack = *request.add_nacks();
+  nack.set_partition(event.partition);
+  nack.set_lease_epoch(event.epoch);
+  nack.add_ranges()->set_start(event.offset);
+  nack.mutable_ranges(0)->set_end(event.offset + 1);
+  nack.set_action(v1::Nack::ACTION_PARK);
+  nack.set_reason("why");
+  for (const v1::FaultDetail& fault : faults) *nack.add_faults() = fault;
+  return Settle(std::move(request));
 }
 
 v1::Settlement TestConsumer::Nack(const Received& event, v1::Nack::Action action,

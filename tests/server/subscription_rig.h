@@ -30,6 +30,7 @@ struct Received {
   uint32_t attempt;
   uint64_t epoch;
   size_t bytes;
+  std::vector<std::string> pipelines{};  // To which it was redriven; empty: to all.
 };
 std::ostream& operator<<(std::ostream& os, const Received& event);
 
@@ -59,6 +60,8 @@ class TestConsumer {
   v1::Settlement Ack(const Received& event);
   v1::Settlement Nack(const Received& event, v1::Nack::Action action,
                       const std::string& reason = "", absl::Duration retry_after = kByPolicy);
+  // Parks the event with these details.
+  v1::Settlement Park(const Received& event, const std::vector<v1::FaultDetail>& faults);
   v1::Settlement Extend(const Received& event, absl::Duration time);
   // Acks all of them; returns false if any was refused.
   bool AckAll(const std::vector<Received>& events);

@@ -57,6 +57,21 @@ TEST(KeyCodec, LinkKeys) {
   EXPECT_EQ(ParseLinkPositionKey(key + "x"), std::nullopt);
 }
 
+TEST(KeyCodec, FaultKeys) {
+  const std::string id = "0123456789abcdef";
+  const std::string key = FaultKey(SubscriptionId(0x01020304), id);
+  EXPECT_EQ(BytesToHexString(key), "660102030430313233343536373839616263646566");
+  EXPECT_EQ(BytesToHexString(FaultPrefix(SubscriptionId(0x01020304))), "6601020304");
+  const auto parsed = ParseFaultKey(key);
+  ASSERT_TRUE(parsed.has_value());
+  EXPECT_EQ(parsed->first, SubscriptionId(0x01020304));
+  EXPECT_EQ(parsed->second, id);
+  for (const std::string& wrong :
+       {std::string(), key + "x", key.substr(0, key.size() - 1), "g" + key.substr(1)}) {
+    EXPECT_FALSE(ParseFaultKey(wrong).has_value()) << BytesToHexString(wrong);
+  }
+}
+
 TEST(KeyCodec, ProducerKey) {
   const std::string prefix = ProducerPrefix(TopicId(0x01020304), "abc");
   EXPECT_EQ(BytesToHexString(prefix),

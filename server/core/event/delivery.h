@@ -3,6 +3,8 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
+#include <string>
 #include <vector>
 
 #include "absl/container/inlined_vector.h"
@@ -25,6 +27,8 @@ struct Delivery {
   bool replayed = false;     // Likewise.
   uint64_t run = 0;          // Only for readers: see storage/run_history.h.
   bool redelivered = false;  // Only for consumers of subscriptions.
+  // Likewise; the pipelines that a redriven event is for. Null: all.
+  std::shared_ptr<const std::vector<std::string>> pipelines;
   absl::InlinedVector<SharedBytes, 1> events;
 
   // The offset after the last event. Requires at least one event.

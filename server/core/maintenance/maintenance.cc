@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "server/core/base/noted_time.h"
+#include "server/core/subscription/dead_letter/fault_records.h"
 
 namespace eventhub {
 namespace {
@@ -73,6 +74,8 @@ Maintenance::Maintenance(const MaintenanceOptions& options, const TopicCatalog& 
          [this](Cancellation& cancellation) { return ExpireSubscriptions(cancellation); });
   upkeep("idle producers", options.producer_expiry_interval,
          [this](Cancellation& cancellation) { return retention_.ExpireProducers(cancellation); });
+  upkeep("closed faults", options.producer_expiry_interval,
+         [this](Cancellation& cancellation) { return ForgetFaults(cancellation); });
   upkeep("old transactions", options.producer_expiry_interval, [this](Cancellation& cancellation) {
     return retention_.ExpireTransactions(cancellation);
   });
@@ -98,6 +101,12 @@ void Maintenance::ReclaimSoon(TopicId topic) {
 absl::Status Maintenance::ExpireSubscriptions(const Cancellation& cancellation) {
   return subscriptions_.Expire(
       [this](const std::string& name, absl::Time last_used) { on_expired_(name, last_used); },
+      [&cancellation] { return cancellation.cancelled(); });
+}
+
+absl::Status Maintenance::ForgetFaults(const Cancellation& cancellation) {
+  return subscriptions_.dead_letters().ForgetClosed(
+      clock_.DeletionTime() - kKeepClosedFaults,
       [&cancellation] { return cancellation.cancelled(); });
 }
 

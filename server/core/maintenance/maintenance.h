@@ -56,6 +56,7 @@ class Maintenance {
  private:
   void CheckClock();
   absl::Status ExpireSubscriptions(const Cancellation& cancellation);
+  absl::Status ForgetFaults(const Cancellation& cancellation);
 
   Subscriptions& subscriptions_;
   LogStore& store_;

@@ -28,7 +28,7 @@ struct SubmittedState {
 
   // Call before the commit in progress is written: from then on the store shows its changes.
   void EndCommit() {
-    closing_dead_letters.clear();
+    changed_letters.clear();
     opened_letters_in.clear();
     changed_snapshots.clear();
   }
@@ -40,10 +40,10 @@ struct SubmittedState {
   // commits ends at the next of them.
   uint64_t replay_ends = 0;
 
-  // Of the commit in progress, whose changes the store does not show yet: dead letters that it
-  // redrives or discards, topics to which it adds dead letters, and keys of snapshots that it
-  // creates (true) or deletes.
-  absl::flat_hash_set<std::string> closing_dead_letters;
+  // Of the commit in progress, whose changes the store does not show yet: keys of dead letters that
+  // it closes and of faults that it changes, topics to which it adds dead letters, and keys of
+  // snapshots that it creates (true) or deletes.
+  absl::flat_hash_set<std::string> changed_letters;
   absl::flat_hash_set<TopicId> opened_letters_in;
   absl::flat_hash_map<std::string, bool> changed_snapshots;
 };

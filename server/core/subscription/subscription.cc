@@ -501,7 +501,7 @@ void Subscription::Count(const CommitChanges::Entry& entry) {
   counters_.nacked += entry.nacked;
   counters_.skipped += entry.skipped;
   counters_.dead_lettered += entry.dead_lettered;
-  counters_.open_dead_letters += static_cast<int64_t>(entry.dead_lettered) - entry.closed;
+  counters_.open_dead_letters += entry.letters_added;
   for (const CommitChanges::Settled& settled : entry.settled) {
     if (settled.acked > 0) counters_.last_ack = settled.time;
     Consumer* const consumer = consumers_.Find(settled.consumer);

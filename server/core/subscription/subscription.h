@@ -161,8 +161,11 @@ class Subscription final : public CommitHook,
   void CancelReplays(CommitBuilder& commit, RangeWork& work);
   // Returns whether the event was added: see PartitionCursor::AddRedriven.
   bool Redrive(CommitBuilder& commit, PartitionId partition, Offset event,
-               const DeadLetterPlace& place);
+               const DeadLetterPlace& place, const PipelineList& pipelines);
   bool WillBeDelivered(PartitionId partition, Offset event) const;
+  // See EventLedger.
+  bool IsOutToOthers(PartitionId partition, Offset event, const PipelineList& pipelines) const;
+  bool IsUnsettledFor(PartitionId partition, Offset event, const std::string& pipeline) const;
   // Continues a snapshot as far as one commit may.
   void TakeSnapshot(SnapshotWork& work);
 
@@ -170,8 +173,8 @@ class Subscription final : public CommitHook,
   void PutRecord(CommitBuilder& commit) const;
   void Touch(CommitBuilder& commit);
 
-  // Counts dead letters that the commit closes.
-  void NoteClosed(CommitBuilder& commit, int64_t dead_letters);
+  // Counts open dead letters that the commit adds, or, if negative, removes.
+  void NoteLetters(CommitBuilder& commit, int64_t added);
 
   void BeforeWrite(CommitBuilder& commit) override;
   void OnVisible() override;

@@ -198,6 +198,7 @@ absl::StatusOr<SubscriptionCatalog::Subscriptions> SubscriptionCatalog::PendingW
 void SubscriptionCatalog::Delete(Subscription& subscription, CommitBuilder& commit) {
   subscription.submitted().closing = true;
   commit.DeletePrefix(Column::kCursors, SubscriptionPrefix(subscription.id()));
+  commit.DeletePrefix(Column::kMeta, FaultPrefix(subscription.id()));
   commit.Delete(Column::kMeta, SubscriptionKey(subscription.id()));
   pending_.erase(subscription.name());
 }

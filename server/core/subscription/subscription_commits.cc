@@ -236,17 +236,17 @@ int64_t Subscription::CountReplay(const PartitionRanges& ranges) {
 }
 
 bool Subscription::Redrive(CommitBuilder& commit, PartitionId partition, Offset event,
-                           const DeadLetterPlace& place) {
+                           const DeadLetterPlace& place, const PipelineList& pipelines) {
   Aftermath after(commit);
   bool redriven = false;
   {
     MutexLock lock(mutex_);
     PartitionCursor& cursor = *cursors_[partition.value()];
     Effects effects(after.commit);
-    redriven = cursor.AddRedriven(event, place, &effects);
+    redriven = cursor.AddRedriven(event, place, &effects, pipelines);
     if (!redriven) {
       cursor.DropIfTrimmed(event, &effects);
-      redriven = cursor.AddRedriven(event, place, &effects);
+      redriven = cursor.AddRedriven(event, place, &effects, pipelines);
     }
     scheduler_->Conclude(cursor, effects, &after);
   }
@@ -257,6 +257,20 @@ bool Subscription::Redrive(CommitBuilder& commit, PartitionId partition, Offset 
 bool Subscription::WillBeDelivered(PartitionId partition, Offset event) const {
   MutexLock lock(mutex_);
   return partition.value() < cursors_.size() && cursors_[partition.value()]->WillBeDelivered(event);
+}
+
+bool Subscription::IsOutToOthers(PartitionId partition, Offset event,
+                                 const PipelineList& pipelines) const {
+  MutexLock lock(mutex_);
+  return partition.value() < cursors_.size() &&
+         cursors_[partition.value()]->IsOutToOthers(event, pipelines);
+}
+
+bool Subscription::IsUnsettledFor(PartitionId partition, Offset event,
+                                  const std::string& pipeline) const {
+  MutexLock lock(mutex_);
+  return partition.value() < cursors_.size() &&
+         cursors_[partition.value()]->IsUnsettledFor(event, pipeline);
 }
 
 std::optional<Offset> Subscription::FirstRedrivenFrom(TopicId topic,
@@ -297,10 +311,10 @@ void Subscription::FinishParking(CommitBuilder& commit, PartitionId partition, O
   CarryOutIn(commit, std::move(after));
 }
 
-void Subscription::NoteClosed(CommitBuilder& commit, int64_t dead_letters) {
+void Subscription::NoteLetters(CommitBuilder& commit, int64_t added) {
   {
     MutexLock lock(mutex_);
-    cursors_.InCommit(commit.number()).closed += dead_letters;
+    cursors_.InCommit(commit.number()).letters_added += added;
   }
   commit.AddHook(shared_from_this());
 }

@@ -49,8 +49,8 @@ class CommitChanges {
     uint64_t acked = 0;
     uint64_t nacked = 0;
     uint64_t skipped = 0;
-    uint64_t dead_lettered = 0;
-    int64_t closed = 0;  // Dead letters.
+    uint64_t dead_lettered = 0;  // Events.
+    int64_t letters_added = 0;   // Open dead letters; negative: removed.
   };
 
   // The entry of the commit in progress: that of the last call, or of a later commit.

@@ -1,12 +1,14 @@
 #include "server/core/subscription/cursor/cursor_records.h"
 
+#include <memory>
 #include <string>
+#include <vector>
 
 #include "server/core/base/stored_time.h"
 
 namespace eventhub {
 
-stored::Range EncodeRange(const PendingRange& range, const DeadLetterPlace* place,
+stored::Range EncodeRange(const PendingRange& range, const Redriven* redriven,
                           int64_t wall_offset) {
   stored::Range record;
   record.set_version(kCursorVersion);
@@ -21,11 +23,11 @@ stored::Range EncodeRange(const PendingRange& range, const DeadLetterPlace* plac
     record.set_retry_time_micros(range.due + wall_offset);
   }
   record.set_reason(std::string(range.reason.view()));
-  if (place != nullptr) {
-    stored::DeadLetterPlace& from = *record.mutable_redriven_from();
-    from.set_topic_id(place->topic.value());
-    from.set_partition(place->partition.value());
-    from.set_offset(place->offset.value());
+  if (redriven != nullptr) {
+    *record.mutable_redriven_from() = EncodePlace(redriven->place);
+    if (redriven->pipelines != nullptr) {
+      for (const std::string& pipeline : *redriven->pipelines) record.add_pipelines(pipeline);
+    }
   }
   return record;
 }
@@ -51,6 +53,23 @@ std::optional<PendingRange> DecodeRange(const stored::Range& record, int64_t wal
   const int64_t retry_at = record.retry_time_micros() - wall_offset;
   if (record.retry_time_micros() != 0 && retry_at > now) range.due = retry_at;
   return range;
+}
+
+Redriven DecodeRedriven(const stored::Range& record) {
+  Redriven redriven{DecodePlace(record.redriven_from())};
+  if (!record.pipelines().empty()) {
+    redriven.pipelines = std::make_shared<const std::vector<std::string>>(
+        record.pipelines().begin(), record.pipelines().end());
+  }
+  return redriven;
+}
+
+stored::DeadLetterPlace EncodePlace(const DeadLetterPlace& place) {
+  stored::DeadLetterPlace record;
+  record.set_topic_id(place.topic.value());
+  record.set_partition(place.partition.value());
+  record.set_offset(place.offset.value());
+  return record;
 }
 
 DeadLetterPlace DecodePlace(const stored::DeadLetterPlace& record) {

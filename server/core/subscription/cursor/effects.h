@@ -3,22 +3,57 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "absl/container/inlined_vector.h"
+#include "absl/strings/string_view.h"
 #include "server/core/subscription/cursor/pending_ranges.h"
 #include "storage/base/types.h"
 
 namespace eventhub {
+
+namespace v1 {
+class FaultDetail;
+}  // namespace v1
+
+// What a consumer reported of its failures; null: nothing.
+using FaultDetails = std::shared_ptr<const std::vector<v1::FaultDetail>>;
+
+// Why a consumer gave an event back. Converts from text alone.
+struct NackReason {
+  NackReason(const char* why) : text(why) {}
+  NackReason(const std::string& why) : text(why) {}
+  NackReason(absl::string_view why, FaultDetails reported = nullptr)
+      : text(why), faults(std::move(reported)) {}
+
+  absl::string_view text;
+  FaultDetails faults;
+};
+
+// The pipelines that a redriven event is for; null: all.
+using PipelineList = std::shared_ptr<const std::vector<std::string>>;
+inline bool SamePipelines(const PipelineList& a, const PipelineList& b) {
+  return a == b || (a != nullptr && b != nullptr && *a == *b);
+}
 
 // The place of a dead letter.
 struct DeadLetterPlace {
   TopicId topic;
   PartitionId partition;
   Offset offset;
+};
+
+// A redriven event.
+struct Redriven {
+  DeadLetterPlace place;
+  PipelineList pipelines{};
+
+  // Whether an event for `those` pipelines is for all of `wanted`.
+  static bool Covers(const PipelineList& those, const PipelineList& wanted);
 };
 
 // Events in flight, or credit for them.
@@ -35,6 +70,8 @@ struct Parked {
   uint32_t attempts;
   std::string reason;
   std::optional<DeadLetterPlace> redriven_from;  // As in Candidate.
+  FaultDetails faults{};
+  PipelineList pipelines{};  // With `redriven_from`.
 };
 
 // A change of pending events that takes effect when its commit becomes visible.

@@ -3,11 +3,32 @@
 #include <algorithm>
 #include <string>
 
+#include "absl/algorithm/container.h"
 #include "absl/base/macros.h"
 #include "server/core/subscription/cursor/cursor_records.h"
 #include "storage/key_codec.h"
 
 namespace eventhub {
+namespace {
+
+PipelineList Union(const PipelineList& a, const PipelineList& b) {
+  if (Redriven::Covers(a, b)) return a;
+  if (Redriven::Covers(b, a)) return b;
+  std::vector<std::string> all = *a;
+  for (const std::string& pipeline : *b) {
+    if (!absl::c_linear_search(all, pipeline)) all.push_back(pipeline);
+  }
+  return std::make_shared<const std::vector<std::string>>(std::move(all));
+}
+
+}  // namespace
+
+bool Redriven::Covers(const PipelineList& those, const PipelineList& wanted) {
+  if (those == nullptr || wanted == nullptr) return those == nullptr;
+  return absl::c_all_of(*wanted, [&](const std::string& pipeline) {
+    return absl::c_linear_search(*those, pipeline);
+  });
+}
 
 Offset EventLedger::AckedAsOf(int64_t commit) const {
   for (const auto& [start, range] : pending_.map()) {
@@ -52,11 +73,36 @@ std::optional<Offset> EventLedger::FirstRedrivenFrom(TopicId topic,
                                                      std::optional<PartitionId> partition) const {
   std::optional<Offset> first;
   if (redriven_ == nullptr) return first;
-  for (const auto& [event, place] : *redriven_) {
+  for (const auto& [event, redriven] : *redriven_) {
+    const DeadLetterPlace& place = redriven.place;
     if (place.topic != topic || place.partition != partition.value_or(place.partition)) continue;
     if (!first.has_value() || place.offset < *first) first = place.offset;
   }
   return first;
+}
+
+PipelineList EventLedger::PipelinesOf(Offset event) const {
+  if (redriven_ == nullptr) return nullptr;
+  const auto it = redriven_->find(event.value());
+  return it == redriven_->end() ? nullptr : it->second.pipelines;
+}
+
+bool EventLedger::IsOutToOthers(Offset event, const PipelineList& pipelines) const {
+  const auto it = pending_.At(event);
+  if (it == pending_.map().end() || Offset(it->first) > event || !it->second.redriven) return false;
+  const bool out =
+      it->second.state == RangeState::kLeased || it->second.state == RangeState::kParking;
+  return out && !Redriven::Covers(PipelinesOf(event), pipelines);
+}
+
+bool EventLedger::IsUnsettledFor(Offset event, const std::string& pipeline) const {
+  if (event >= next_) return true;
+  const auto it = pending_.At(event);
+  if (it == pending_.map().end() || Offset(it->first) > event) return false;
+  const PendingRange& range = it->second;
+  if (range.extra && !range.redriven) return false;
+  const PipelineList pipelines = PipelinesOf(event);
+  return pipelines == nullptr || absl::c_linear_search(*pipelines, pipeline);
 }
 
 bool EventLedger::WillBeDelivered(Offset event) const {
@@ -133,11 +179,15 @@ void EventLedger::Settle(Offset start, PendingRange& range, Effects* effects) {
   range.reason = SharedText();
 }
 
-void EventLedger::StartParking(Offset start, PendingRange& range, absl::string_view reason,
+void EventLedger::StartParking(Offset start, PendingRange& range, const NackReason& reason,
                                Effects* effects) {
-  Parked parked{id(), start, range.count, range.attempts, std::string(reason), std::nullopt};
-  if (reason.empty()) parked.reason = std::string(range.reason.view());
-  if (range.redriven) parked.redriven_from = redriven_->at(start.value());
+  Parked parked{id(), start, range.count, range.attempts, std::string(reason.text), std::nullopt};
+  if (reason.text.empty()) parked.reason = std::string(range.reason.view());
+  parked.faults = reason.faults;
+  if (range.redriven) {
+    parked.redriven_from = PlaceOf(start);
+    parked.pipelines = PipelinesOf(start);
+  }
   effects->parked.push_back(std::move(parked));
   range.state = RangeState::kParking;
   range.alone = false;
@@ -165,7 +215,7 @@ void EventLedger::TakeBack(Offset start, PendingRange& range, Effects* effects) 
 }
 
 void EventLedger::Requeue(const DeliveryRules& rules, Offset start, PendingRange& range, bool heard,
-                          int64_t ready_at, int64_t now, absl::string_view reason,
+                          int64_t ready_at, int64_t now, const NackReason& reason,
                           Effects* effects) {
   Release(range, effects);
   if (rules.IsLast(range.attempts)) {
@@ -177,7 +227,7 @@ void EventLedger::Requeue(const DeliveryRules& rules, Offset start, PendingRange
     range.attempts = rules.BeforeLast(range.attempts);
   }
   NoteTrimmable(start, range.count, range);
-  if (!reason.empty()) range.reason = Reason(reason);
+  if (!reason.text.empty()) range.reason = Reason(reason.text);
   range.consumer = ConsumerId();
   range.event_bytes = 0;
   range.stamp = 0;
@@ -301,27 +351,34 @@ int64_t EventLedger::CancelReplays(Offset from, Offset to, Effects* effects) {
   return events;
 }
 
-void EventLedger::AddPlace(Offset event, const DeadLetterPlace& place) {
-  if (redriven_ == nullptr) redriven_ = std::make_unique<RedrivenPlaces>();
-  redriven_->insert_or_assign(event.value(), place);
+void EventLedger::AddRedrivenFrom(Offset event, Redriven redriven) {
+  if (redriven_ == nullptr) redriven_ = std::make_unique<RedrivenEvents>();
+  // Redriven events are often for the same pipelines: they share the list.
+  if (SamePipelines(redriven.pipelines, last_pipelines_)) {
+    redriven.pipelines = last_pipelines_;
+  } else {
+    last_pipelines_ = redriven.pipelines;
+  }
+  redriven_->insert_or_assign(event.value(), std::move(redriven));
 }
 
-bool EventLedger::AddRedriven(Offset event, const DeadLetterPlace& place, Effects* effects) {
+bool EventLedger::AddRedriven(Offset event, const DeadLetterPlace& place, Effects* effects,
+                              const PipelineList& pipelines) {
   if (event >= next_) return false;
   bool pending = false;
   bool live = false;
-  const auto redrive = [&](PendingRange& range) {
+  const auto redrive = [&](PendingRange& range, const PipelineList& to) {
     range.extra = true;
     range.redriven = true;
-    AddPlace(event, place);
+    AddRedrivenFrom(event, {place, to});
   };
   pending_.EditRange(event, event + 1, [&](Offset, PendingRange& range) {
     if (range.state == RangeState::kSettling) return Verdict::kKeep;
     pending = true;
     live = !range.extra;
     if (live) return Verdict::kKeep;
-    // Canceling its replay must not remove it.
-    redrive(range);
+    // Canceling its replay must not remove it. A replay is for all pipelines.
+    redrive(range, range.redriven ? Union(PipelinesOf(event), pipelines) : nullptr);
     if (range.state == RangeState::kComing) {  // It then comes with this commit.
       range.stamp = static_cast<uint64_t>(effects->commit);
       effects->in_commit.push_back({event, 1, CommitChange::Kind::kComes, effects->commit});
@@ -330,7 +387,7 @@ bool EventLedger::AddRedriven(Offset event, const DeadLetterPlace& place, Effect
   });
   if (pending) return !live;
   PendingRange range;
-  redrive(range);
+  redrive(range, pipelines);
   AddComing(event, 1, range, effects);
   return true;
 }
@@ -461,9 +518,9 @@ void EventLedger::Flush(SubscriptionId subscription, int64_t wall_offset, Commit
     passed_ = false;
   }
   const auto put = [&](Offset start, const PendingRange& range) {
-    const DeadLetterPlace* const place = range.redriven ? &PlaceOf(start) : nullptr;
+    const Redriven* const redriven = range.redriven ? &redriven_->at(start.value()) : nullptr;
     commit.Put(Column::kCursors, PendingKey(subscription, id(), start),
-               EncodeRange(range, place, wall_offset).SerializeAsString());
+               EncodeRange(range, redriven, wall_offset).SerializeAsString());
   };
   const auto erase = [&](Offset start) {
     commit.Delete(Column::kCursors, PendingKey(subscription, id(), start));
@@ -487,7 +544,7 @@ bool EventLedger::Load(Offset start, const stored::Range& record, int64_t wall_o
   std::optional<PendingRange> range = DecodeRange(record, wall_offset, now);
   if (!range.has_value()) return false;
   range->reason = Reason(record.reason());
-  if (range->redriven) AddPlace(start, DecodePlace(record.redriven_from()));
+  if (range->redriven) AddRedrivenFrom(start, DecodeRedriven(record));
   pending_.Load(start, *std::move(range));
   return true;
 }

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -56,7 +57,14 @@ class EventLedger {
   std::vector<std::pair<Offset, Offset>> Gaps(Offset from, Offset to) const;
   bool has_redriven() const { return redriven_ != nullptr; }
   // The dead letter of a redriven event.
-  const DeadLetterPlace& PlaceOf(Offset event) const { return redriven_->at(event.value()); }
+  const DeadLetterPlace& PlaceOf(Offset event) const { return redriven_->at(event.value()).place; }
+  // The pipelines that a pending event is for.
+  PipelineList PipelinesOf(Offset event) const;
+  // Whether a redriven event is in flight, or being parked, without being for all of `pipelines`.
+  bool IsOutToOthers(Offset event, const PipelineList& pipelines) const;
+  // Whether the event is still to be settled for the pipeline, as of the visible commits; a replay
+  // of it does not count.
+  bool IsUnsettledFor(Offset event, const std::string& pipeline) const;
   std::optional<Offset> FirstRedrivenFrom(TopicId topic,
                                           std::optional<PartitionId> partition) const;
   // Whether the event will still be delivered live.
@@ -95,12 +103,12 @@ class EventLedger {
   // Settles a range as of the commit; see Complete.
   void Settle(Offset start, PendingRange& range, Effects* effects);
   // The range is to become dead letters. Empty reason: that of its last failure.
-  void StartParking(Offset start, PendingRange& range, absl::string_view reason, Effects* effects);
+  void StartParking(Offset start, PendingRange& range, const NackReason& reason, Effects* effects);
   // An attempt failed: the range waits for the next one, or is parked. `heard`: its consumer nacked
   // it. Otherwise another event in flight at that consumer may have caused the failure, so the last
   // attempt is made in isolation; a last attempt that was not made in isolation is repeated.
   void Requeue(const DeliveryRules& rules, Offset start, PendingRange& range, bool heard,
-               int64_t ready_at, int64_t now, absl::string_view reason, Effects* effects);
+               int64_t ready_at, int64_t now, const NackReason& reason, Effects* effects);
   // Makes a leased range ready again; the attempt does not count.
   void TakeBack(Offset start, PendingRange& range, Effects* effects);
   // Likewise, without returning its credit.
@@ -122,7 +130,8 @@ class EventLedger {
   int64_t AddReplay(Offset from, Offset to, Effects* effects);
   int64_t CountReplay(Offset from, Offset to) const;
   int64_t CancelReplays(Offset from, Offset to, Effects* effects);
-  bool AddRedriven(Offset event, const DeadLetterPlace& place, Effects* effects);
+  bool AddRedriven(Offset event, const DeadLetterPlace& place, Effects* effects,
+                   const PipelineList& pipelines = nullptr);
 
   // ---- Trimmed events.
 
@@ -166,10 +175,10 @@ class EventLedger {
 
  private:
   using Verdict = PendingRanges::Verdict;
-  using RedrivenPlaces = absl::btree_map<int64_t, DeadLetterPlace>;
+  using RedrivenEvents = absl::btree_map<int64_t, Redriven>;
 
   void AddComing(Offset start, int64_t count, PendingRange range, Effects* effects);
-  void AddPlace(Offset event, const DeadLetterPlace& place);
+  void AddRedrivenFrom(Offset event, Redriven redriven);
   void CountLost(int64_t events, Effects* effects);
   // Whether a trim removes such a range; NoteTrimmable when it begins to.
   static bool Trimmable(const PendingRange& range);
@@ -193,8 +202,9 @@ class EventLedger {
   Offset trimmed_to_{0};
   std::vector<std::pair<Offset, Offset>> trimmable_;
   SharedText last_reason_;
+  PipelineList last_pipelines_;
   std::unique_ptr<KeyOrder> keys_;
-  std::unique_ptr<RedrivenPlaces> redriven_;  // The dead letters of redriven events.
+  std::unique_ptr<RedrivenEvents> redriven_;  // By offset.
   std::unique_ptr<SnapshotCopy> copy_;
 };
 

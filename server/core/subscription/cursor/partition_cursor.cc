@@ -138,7 +138,7 @@ void PartitionCursor::Ack(bool exact, ConsumerId consumer, Offset from, Offset t
 
 void PartitionCursor::Retry(const DeliveryRules& rules, ConsumerId consumer, uint64_t epoch,
                             Offset from, Offset to, absl::FunctionRef<int64_t(uint32_t)> retry_at,
-                            int64_t now, absl::string_view reason, Refused refused,
+                            int64_t now, const NackReason& reason, Refused refused,
                             Effects* effects, size_t* left) {
   const Offset nacked_to = rules.queue ? to : std::min(to, from + 1);
   bool rewind = false;
@@ -160,7 +160,7 @@ void PartitionCursor::Retry(const DeliveryRules& rules, ConsumerId consumer, uin
   Begin(rules, std::move(sweep), left, effects);
 }
 
-void PartitionCursor::Park(ConsumerId consumer, Offset from, Offset to, absl::string_view reason,
+void PartitionCursor::Park(ConsumerId consumer, Offset from, Offset to, const NackReason& reason,
                            Refused refused, Effects* effects) {
   EditLeased(consumer, from, to, refused, effects, [&](Offset start, PendingRange& range) {
     effects->nacked += range.count;

@@ -153,8 +153,8 @@ class PartitionCursor {
   // rewinds to it.
   void Retry(const DeliveryRules& rules, ConsumerId consumer, uint64_t epoch, Offset from,
              Offset to, absl::FunctionRef<int64_t(uint32_t attempts)> retry_at, int64_t now,
-             absl::string_view reason, Refused refused, Effects* effects, size_t* left = nullptr);
-  void Park(ConsumerId consumer, Offset from, Offset to, absl::string_view reason, Refused refused,
+             const NackReason& reason, Refused refused, Effects* effects, size_t* left = nullptr);
+  void Park(ConsumerId consumer, Offset from, Offset to, const NackReason& reason, Refused refused,
             Effects* effects);
   void Skip(ConsumerId consumer, Offset from, Offset to, Refused refused, Effects* effects);
   void Extend(ConsumerId consumer, Offset from, Offset to, int64_t due, Refused refused,
@@ -247,9 +247,20 @@ class PartitionCursor {
   }
   // Adds one event. Returns false, with nothing changed, if it will still be delivered live: live
   // events are subject to the filter, and may be trimmed first.
-  bool AddRedriven(Offset event, const DeadLetterPlace& place, Effects* effects) {
-    return ledger_.AddRedriven(event, place, effects);
+  // If the event is to be redelivered to other pipelines already, it will be to these, too, unless
+  // it is in flight: see IsOutToOthers.
+  bool AddRedriven(Offset event, const DeadLetterPlace& place, Effects* effects,
+                   const PipelineList& pipelines = nullptr) {
+    return ledger_.AddRedriven(event, place, effects, pipelines);
   }
+  // See EventLedger.
+  bool IsOutToOthers(Offset event, const PipelineList& pipelines) const {
+    return ledger_.IsOutToOthers(event, pipelines);
+  }
+  bool IsUnsettledFor(Offset event, const std::string& pipeline) const {
+    return ledger_.IsUnsettledFor(event, pipeline);
+  }
+  PipelineList PipelinesOf(Offset event) const { return ledger_.PipelinesOf(event); }
 
   // The store. `wall_offset`: the wall clock minus the monotonic clock.
 

@@ -4,9 +4,12 @@
 #include <iterator>
 #include <memory>
 
+#include "absl/functional/function_ref.h"
 #include "absl/strings/str_cat.h"
 #include "eventhub/v1/hub.pb.h"
 #include "google/protobuf/util/time_util.h"
+#include "proto/wire/fault_id.h"
+#include "server/core/subscription/dead_letter/fault_detail.h"
 #include "storage/base/status_macros.h"
 
 namespace eventhub {
@@ -33,20 +36,16 @@ int LastNote(const v1::Event& event) {
   return n;
 }
 
-SharedBytes Encode(v1::Event event) {
-  v1::EventBatch batch;
-  *batch.add_events() = std::move(event);
-  return SharedBytes::Copy(batch.SerializeAsString());
+void EraseNote(int n, v1::Event& event) {
+  for (const char* name : kNoteAttributes)
+    event.mutable_attributes()->erase(NoteAttribute(n, name));
+  for (const char* name : kFaultAttributes) {
+    event.mutable_attributes()->erase(NoteAttribute(n, name));
+  }
 }
 
-}  // namespace
-
-absl::StatusOr<SharedBytes> MakeDeadLetter(const LoggedEvent& logged, const DeadLetterNote& note) {
-  ASSIGN_OR_RETURN(v1::Event event, ParseLogged(logged));
-  const int number = std::min(LastNote(event) + 1, kMaxDeadLetterNotes);
-  const auto attribute = [&event, number](absl::string_view name) -> v1::AttributeValue& {
-    return (*event.mutable_attributes())[NoteAttribute(number, name)];
-  };
+void AddNote(const DeadLetterNote& note,
+             absl::FunctionRef<v1::AttributeValue&(absl::string_view)> attribute) {
   attribute("subscription").set_string(note.subscription);
   attribute("topic").set_string(note.topic);
   attribute("partition").set_integer(static_cast<int32_t>(note.partition.value()));
@@ -55,7 +54,36 @@ absl::StatusOr<SharedBytes> MakeDeadLetter(const LoggedEvent& logged, const Dead
   attribute("reason").set_string(note.reason);
   *attribute("time").mutable_timestamp() =
       google::protobuf::util::TimeUtil::MicrosecondsToTimestamp(absl::ToUnixMicros(note.time));
-  return Encode(std::move(event));
+}
+
+SharedBytes Encode(v1::Event event) {
+  v1::EventBatch batch;
+  *batch.add_events() = std::move(event);
+  return SharedBytes::Copy(batch.SerializeAsString());
+}
+
+}  // namespace
+
+absl::StatusOr<DeadLetterCopy> MakeDeadLetter(const LoggedEvent& logged, const DeadLetterNote& note,
+                                              const v1::FaultDetail& detail) {
+  ASSIGN_OR_RETURN(v1::Event event, ParseLogged(logged));
+  const int number = std::min(LastNote(event) + 1, kMaxDeadLetterNotes);
+  EraseNote(number, event);  // Attributes that are not set now must not remain.
+  const auto attribute = [&event, number](absl::string_view name) -> v1::AttributeValue& {
+    return (*event.mutable_attributes())[NoteAttribute(number, name)];
+  };
+  DeadLetterCopy copy;
+  copy.fault_id = wire::FaultId({.subscription = note.subscription,
+                                 .pipeline = detail.pipeline(),
+                                 .event_source = event.source(),
+                                 .event_id = event.id(),
+                                 .partition = note.partition.value(),
+                                 .offset = note.offset.value()});
+  AddNote(note, attribute);
+  attribute("fault").set_string(copy.fault_id);
+  AddFaultAttributes(detail, attribute);
+  copy.bytes = Encode(std::move(event));
+  return copy;
 }
 
 absl::StatusOr<v1::Event> ParseLogged(const LoggedEvent& logged) {
@@ -70,10 +98,7 @@ absl::StatusOr<v1::Event> ParseLogged(const LoggedEvent& logged) {
 
 absl::StatusOr<v1::Event> EventOfDeadLetter(const LoggedEvent& letter) {
   ASSIGN_OR_RETURN(v1::Event event, ParseLogged(letter));
-  const int last = LastNote(event);
-  for (const char* name : kNoteAttributes) {
-    event.mutable_attributes()->erase(NoteAttribute(last, name));
-  }
+  EraseNote(LastNote(event), event);
   return event;
 }
 

@@ -9,6 +9,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "eventhub/v1/event.pb.h"
+#include "eventhub/v1/hub.pb.h"
 #include "storage/base/shared_bytes.h"
 #include "storage/base/types.h"
 #include "storage/record_batch.h"
@@ -32,11 +33,18 @@ struct DeadLetterNote {
   absl::Time time;
 };
 
-// Adds the note to the event, which yields the dead letter. An event that is a dead letter already
-// keeps its notes: the names of the first have no number, those of later ones are numbered
-// (`deadletter2reason`), up to kMaxDeadLetterNotes; beyond that the last note is replaced.
+// A dead letter: a copy of the event, for one pipeline that gave up on it.
+struct DeadLetterCopy {
+  SharedBytes bytes;     // One encoded field `Event events = 15`.
+  std::string fault_id;  // See wire::FaultId.
+};
+
+// Adds the note and a detail to the event, which yields a dead letter. An event that is a dead
+// letter already keeps its notes: the names of the first have no number, those of later ones are
+// numbered (`deadletter2reason`), up to kMaxDeadLetterNotes; beyond that the last note is replaced.
 inline constexpr int kMaxDeadLetterNotes = 8;
-absl::StatusOr<SharedBytes> MakeDeadLetter(const LoggedEvent& event, const DeadLetterNote& note);
+absl::StatusOr<DeadLetterCopy> MakeDeadLetter(const LoggedEvent& event, const DeadLetterNote& note,
+                                              const v1::FaultDetail& detail);
 
 // Decodes an event as stored in the log.
 absl::StatusOr<v1::Event> ParseLogged(const LoggedEvent& logged);

@@ -12,7 +12,9 @@
 #include "server/core/base/errors.h"
 #include "server/core/base/stored_time.h"
 #include "server/core/base/timestamps.h"
+#include "server/core/subscription/cursor/cursor_records.h"
 #include "server/core/subscription/dead_letter/dead_letter.h"
+#include "server/core/subscription/dead_letter/fault_records.h"
 #include "server/core/subscription/dead_letter/place_reader.h"
 #include "server/core/topic/start_position.h"
 #include "storage/base/status_macros.h"
@@ -23,32 +25,30 @@ namespace {
 
 constexpr int64_t kLastOffset = std::numeric_limits<int64_t>::max();
 
-// One page examines at most this many letters, matching or not; fewer if it must read events.
+// One page examines at most this many letters, matching or not; fewer if it must read events. It
+// ends with the letter that exceeds this size.
 constexpr size_t kMaxLookedAt = 10'000;
 constexpr size_t kMaxRead = 1'000;
+constexpr size_t kMaxPageBytes = size_t{1} << 20;
 
-// The conditions that do not need the event.
-bool PicksRecord(const v1::DeadLetterSelector& selector, const OpenDeadLetter& letter) {
-  const absl::Time time = absl::FromUnixMicros(letter.record.time_micros());
-  if (selector.has_start_time() && time < ToTime(selector.start_time())) return false;
-  if (selector.has_end_time() && time >= ToTime(selector.end_time())) return false;
-  if (!absl::StrContains(letter.record.reason(), selector.reason_contains())) return false;
-  return selector.ranges().empty() ||
-         std::any_of(selector.ranges().begin(), selector.ranges().end(), [&](const auto& range) {
-           const int64_t offset = letter.place.offset.value();
-           return range.partition() == letter.place.partition.value() &&
-                  range.range().start() <= offset && offset < range.range().end();
-         });
-}
-
-bool PicksType(const v1::DeadLetterSelector& selector, const std::string& type) {
-  return selector.types().empty() || std::find(selector.types().begin(), selector.types().end(),
-                                               type) != selector.types().end();
-}
-
-v1::DeadLetter Describe(const TopicCatalog& topics, const OpenDeadLetter& letter,
-                        std::optional<v1::Event> event, bool with_data) {
+v1::DeadLetter Describe(const TopicCatalog& topics, const Subscription& subscription,
+                        const OpenDeadLetter& letter, std::optional<v1::Event> event,
+                        bool with_data) {
+  using google::protobuf::util::TimeUtil;
   v1::DeadLetter described;
+  described.set_subscription(subscription.name());
+  described.set_state(letter.state);
+  if (letter.record.has_detail() && letter.record.detail().ByteSizeLong() > 0) {
+    *described.mutable_fault() = letter.record.detail();
+  }
+  described.set_fault_id(absl::BytesToHexString(letter.record.fault_id()));
+  described.set_failures(std::max(letter.record.failures(), 1U));
+  const int64_t first = letter.record.first_time_micros();
+  *described.mutable_first_time() =
+      TimeUtil::MicrosecondsToTimestamp(first != 0 ? first : letter.record.time_micros());
+  if (letter.close_micros != 0) {
+    *described.mutable_close_time() = TimeUtil::MicrosecondsToTimestamp(letter.close_micros);
+  }
   if (const std::shared_ptr<Topic> topic = topics.Find(letter.place.topic)) {
     described.set_topic(topic->name());
   }
@@ -58,8 +58,7 @@ v1::DeadLetter Describe(const TopicCatalog& topics, const OpenDeadLetter& letter
   described.set_source_offset(letter.record.source_offset());
   described.set_attempts(letter.record.attempts());
   described.set_reason(letter.record.reason());
-  *described.mutable_time() =
-      google::protobuf::util::TimeUtil::MicrosecondsToTimestamp(letter.record.time_micros());
+  *described.mutable_time() = TimeUtil::MicrosecondsToTimestamp(letter.record.time_micros());
   described.set_event_trimmed(!event.has_value());
   if (!event.has_value()) return described;
   if (!with_data) event->clear_data();
@@ -72,6 +71,12 @@ DeadLetterPlace SourceOf(const Subscription& subscription, const OpenDeadLetter&
           Offset(letter.record.source_offset())};
 }
 
+// The event of a dead letter, wherever it still exists.
+struct FoundEvent {
+  std::optional<LoggedEvent> letter;  // Unless only the original exists.
+  std::optional<v1::Event> event;     // Unless it is gone.
+};
+
 // Reads the events of dead letters, in the order of the letters.
 class LetterReader {
  public:
@@ -80,16 +85,20 @@ class LetterReader {
         letters_(context.topics, context.store),
         sources_(context.topics, context.store) {}
 
-  // Returns the event of a letter, wherever it still exists; nullopt if it is gone.
-  absl::StatusOr<std::optional<v1::Event>> Read(const OpenDeadLetter& letter) {
+  absl::StatusOr<FoundEvent> Read(const OpenDeadLetter& letter) {
+    FoundEvent found;
     absl::StatusOr<LoggedEvent> logged = letters_.Read(letter.place);
-    const bool is_letter = logged.ok();
-    if (absl::IsNotFound(logged.status())) {
-      logged = sources_.Read(SourceOf(subscription_, letter));
-      if (absl::IsNotFound(logged.status())) return std::nullopt;
+    if (logged.ok()) {
+      ASSIGN_OR_RETURN(found.event, EventOfDeadLetter(*logged));
+      found.letter = *std::move(logged);
+      return found;
     }
+    if (!absl::IsNotFound(logged.status())) return logged.status();
+    logged = sources_.Read(SourceOf(subscription_, letter));
+    if (absl::IsNotFound(logged.status())) return found;
     RETURN_IF_ERROR(logged.status());
-    return is_letter ? EventOfDeadLetter(*logged) : ParseLogged(*logged);
+    ASSIGN_OR_RETURN(found.event, ParseLogged(*logged));
+    return found;
   }
 
  private:
@@ -97,6 +106,13 @@ class LetterReader {
   PlaceReader letters_;
   PlaceReader sources_;
 };
+
+// The pipelines to which an action redrives a letter.
+PipelineList PipelinesFor(const LetterAction& action, const OpenDeadLetter& letter) {
+  const std::string& pipeline = letter.record.detail().pipeline();
+  if (action.all_pipelines || pipeline.empty()) return nullptr;
+  return std::make_shared<const std::vector<std::string>>(1, pipeline);
+}
 
 // Whether the letter's commit is not visible yet: until then the letter does not exist for
 // observers.
@@ -177,14 +193,17 @@ absl::StatusOr<std::vector<TopicId>> TopicsOfOpenLetters(const LogStore& store,
 }
 
 LetterCounts CountLetters(const SubscriptionContext& context, const Subscription& subscription,
-                          const std::vector<OpenDeadLetter>& letters, bool redrive) {
+                          const std::vector<OpenDeadLetter>& letters, const LetterAction& action) {
   LetterCounts counts;
   for (const OpenDeadLetter& letter : letters) {
     const DeadLetterPlace source = SourceOf(subscription, letter);
-    if (redrive && IsGone(context, subscription, letter)) {
+    if (action.redrive && IsGone(context, subscription, letter)) {
       ++counts.trimmed;
-    } else if (redrive && subscription.WillBeDelivered(source.partition, source.offset)) {
+    } else if (action.redrive && subscription.WillBeDelivered(source.partition, source.offset)) {
       ++counts.to_come;
+    } else if (action.redrive && subscription.IsOutToOthers(source.partition, source.offset,
+                                                            PipelinesFor(action, letter))) {
+      ++counts.in_flight;
     } else {
       ++counts.closed;
     }
@@ -207,8 +226,9 @@ absl::Status CheckPartitions(const TopicCatalog& topics, const Subscription& sub
   return absl::OkStatus();
 }
 
-LetterBounds::LetterBounds(const TopicCatalog& topics, const std::string& dead_letter_topic)
-    : topics_(topics) {
+LetterBounds::LetterBounds(const TopicCatalog& topics, const std::string& dead_letter_topic,
+                           absl::Time until)
+    : topics_(topics), until_(until) {
   if (const std::shared_ptr<Topic> topic = topics.Find(dead_letter_topic)) Note(*topic);
 }
 
@@ -228,86 +248,187 @@ bool LetterBounds::Beyond(const DeadLetterPlace& place) {
   return partition >= ends.size() || place.offset >= ends[partition];
 }
 
-absl::StatusOr<DeadLetterPage> FindDeadLetters(const SubscriptionContext& context,
-                                               const Subscription& subscription,
-                                               const DeadLetterQuery& query,
-                                               const std::string& after) {
-  std::string prefix = DeadLetterPrefix(subscription.id());
-  if (!query.selector.topic().empty()) {
-    const std::shared_ptr<Topic> topic = context.topics.Find(query.selector.topic());
-    if (topic == nullptr) return TopicNotFound(query.selector.topic());
-    prefix = DeadLetterPrefix(subscription.id(), topic->id());
-  }
-  const bool reads = query.with_events || !query.selector.types().empty();
-  std::string from = prefix;
-  if (!after.empty()) {
-    from = absl::HexStringToBytes(after);
-    if (!absl::StartsWith(from, prefix)) {
-      return InvalidField("page_token", "was not returned by ListDeadLetters");
+namespace {
+
+// Where a page begins, or ends: after a key of the open letters, or of the closed ones.
+constexpr char kOpenPhase = 'o';
+constexpr char kClosedPhase = 'c';
+
+// One page of a search.
+class LetterSearch {
+ public:
+  LetterSearch(const SubscriptionContext& context, const Subscription& subscription,
+               const DeadLetterQuery& query)
+      : context_(context),
+        subscription_(subscription),
+        query_(query),
+        reads_(query.with_events || query.filter.needs_event()),
+        own_budget_(PageBudget(query.filter, query.with_events)),
+        budget_(query.budget != nullptr ? *query.budget : own_budget_),
+        reader_(context, subscription) {}
+
+  absl::StatusOr<DeadLetterPage> Run(const std::string& after) {
+    std::string prefix = DeadLetterPrefix(subscription_.id());
+    if (!query_.filter.topic().empty()) {
+      const std::shared_ptr<Topic> topic = context_.topics.Find(query_.filter.topic());
+      if (topic == nullptr) return TopicNotFound(query_.filter.topic());
+      prefix = DeadLetterPrefix(subscription_.id(), topic->id());
+      topic_ = topic->id();
     }
+    const std::string closed_prefix = FaultPrefix(subscription_.id());
+    const char phase = after.empty() ? kOpenPhase : after.front();
+    const std::string from = after.empty() ? "" : absl::HexStringToBytes(after.substr(1));
+    const bool valid = after.empty() || (phase == kOpenPhase && absl::StartsWith(from, prefix)) ||
+                       (phase == kClosedPhase && absl::StartsWith(from, closed_prefix));
+    if (!valid) return InvalidField("page_token", "was not returned by this call");
+    if (phase == kOpenPhase && query_.filter.takes_open()) {
+      RETURN_IF_ERROR(Scan(Column::kCursors, kOpenPhase, prefix, from));
+    }
+    if (page_.next.empty() && query_.filter.takes_closed()) {
+      RETURN_IF_ERROR(Scan(Column::kMeta, kClosedPhase, closed_prefix,
+                           phase == kClosedPhase ? from : std::string()));
+    }
+    return std::move(page_);
   }
-  DeadLetterPage page;
-  LetterReader reader(context, subscription);
-  size_t looked_at = 0;
-  absl::Status status;
-  const auto look = [&](absl::string_view encoded, absl::string_view value) -> absl::Status {
+
+ private:
+  // Examines the letters after `after`; from the first on if that is empty.
+  absl::Status Scan(Column column, char phase, const std::string& prefix,
+                    const std::string& after) {
+    std::string last = after.empty() ? prefix : after;
+    absl::Status status;
+    const auto look = [&](absl::string_view key, absl::string_view value) {
+      if (!after.empty() && key == after) return true;  // The last letter of the page before.
+      if (page_.found.size() == query_.limit || budget_.spent()) {
+        EndAt(phase, last);
+        return false;
+      }
+      --budget_.letters;
+      if (phase == kOpenPhase && IsBeyond(key)) return false;
+      last = std::string(key);
+      status = phase == kOpenPhase ? LookAtOpen(key, value) : LookAtClosed(key, value);
+      return status.ok() && page_.next.empty();
+    };
+    RETURN_IF_ERROR(context_.store.ScanFrom(column, prefix, last, look));
+    return status;
+  }
+
+  void EndAt(char phase, absl::string_view key) {
+    page_.next = absl::StrCat(std::string(1, phase), absl::BytesToHexString(key));
+  }
+  // Later letters of the partition are not of interest either.
+  void SkipPartition(const DeadLetterPlace& at) {
+    EndAt(kOpenPhase,
+          DeadLetterKey(subscription_.id(), at.topic, at.partition, Offset(kLastOffset)));
+  }
+  bool IsBeyond(absl::string_view encoded) {
+    const std::optional<CursorsKey> key = ParseCursorsKey(encoded);
+    if (query_.bounds == nullptr || !key.has_value()) return false;
+    const DeadLetterPlace at{key->topic, key->partition, key->offset};
+    if (!query_.bounds->Beyond(at)) return false;
+    SkipPartition(at);
+    return true;
+  }
+
+  absl::Status LookAtOpen(absl::string_view encoded, absl::string_view value) {
     const std::optional<CursorsKey> key = ParseCursorsKey(encoded);
     OpenDeadLetter letter;
     if (!key.has_value() ||
         !letter.record.ParseFromArray(value.data(), static_cast<int>(value.size())) ||
-        !IsStoredTime(letter.record.time_micros())) {
+        !IsStoredTime(letter.record.time_micros()) ||
+        !IsStoredTime(letter.record.first_time_micros())) {
       return absl::DataLossError(
-          absl::StrCat("a dead letter of ", subscription.name(), " is damaged"));
+          absl::StrCat("a dead letter of ", subscription_.name(), " is damaged"));
     }
     letter.key = std::string(encoded);
     letter.place = {key->topic, key->partition, key->offset};
-    if (!PicksRecord(query.selector, letter)) return absl::OkStatus();
-    if (IsNotVisibleYet(context, letter.place)) return absl::OkStatus();
-    if (reads) {
-      ASSIGN_OR_RETURN(std::optional<v1::Event> event, reader.Read(letter));
-      if (!PicksType(query.selector, event.has_value() ? event->type() : "")) {
+    if (letter.record.failures() > 1) letter.state = v1::DeadLetter::STATE_FAILED_AGAIN;
+    if (query_.bounds != nullptr && query_.bounds->BeyondTime(letter.record)) {
+      SkipPartition(letter.place);
+      return absl::OkStatus();
+    }
+    return Look(std::move(letter));
+  }
+
+  absl::Status LookAtClosed(absl::string_view key, absl::string_view value) {
+    ASSIGN_OR_RETURN(stored::Fault fault, ParseFault(subscription_, value));
+    if (fault.state() == stored::Fault::OPEN) return absl::OkStatus();
+    OpenDeadLetter letter;
+    letter.key = std::string(key);
+    letter.place = DecodePlace(fault.place());
+    letter.state = StateOf(subscription_, fault);
+    if (letter.state == v1::DeadLetter::STATE_RESOLVED) {
+      // Or else it was settled because it failed again, which this scan is too old to show.
+      ASSIGN_OR_RETURN(const bool still_closed, IsUnchanged(key, value));
+      if (!still_closed) return absl::OkStatus();
+    }
+    letter.close_micros = fault.close_time_micros();
+    letter.record = std::move(*fault.mutable_letter());
+    if (topic_.has_value() && letter.place.topic != *topic_) return absl::OkStatus();
+    return Look(std::move(letter));
+  }
+
+  absl::StatusOr<bool> IsUnchanged(absl::string_view key, absl::string_view value) const {
+    ASSIGN_OR_RETURN(const std::optional<std::string> now, context_.store.Get(Column::kMeta, key));
+    return now.has_value() && *now == value;
+  }
+
+  absl::Status Look(OpenDeadLetter letter) {
+    if (!query_.filter.TakesState(letter.state)) return absl::OkStatus();
+    if (!query_.filter.TakesRecord(letter.place, letter.record)) return absl::OkStatus();
+    if (IsNotVisibleYet(context_, letter.place)) return absl::OkStatus();
+    if (reads_) {
+      ASSIGN_OR_RETURN(FoundEvent found, reader_.Read(letter));
+      if (!query_.filter.TakesType(found.event.has_value() ? found.event->type() : "")) {
         return absl::OkStatus();
       }
-      if (query.with_events) {
-        page.letters.push_back(Describe(context.topics, letter, std::move(event), query.with_data));
+      if (query_.filter.needs_letter() &&
+          !(found.letter.has_value() && query_.filter.TakesLetter(*found.letter))) {
+        return absl::OkStatus();
+      }
+      if (query_.with_events) {
+        page_.letters.push_back(Describe(context_.topics, subscription_, letter,
+                                         std::move(found.event), query_.with_data));
+        budget_.Take(page_.letters.back().ByteSizeLong());
       }
     }
-    page.found.push_back(std::move(letter));
+    budget_.Take(letter.record.ByteSizeLong());
+    page_.found.push_back(std::move(letter));
     return absl::OkStatus();
-  };
-  std::string last = from;
-  RETURN_IF_ERROR(context.store.ScanFrom(
-      Column::kCursors, prefix, from, [&](absl::string_view key, absl::string_view value) {
-        if (!after.empty() && key == from) return true;  // The last letter of the page before.
-        if (page.found.size() == query.limit || ++looked_at > (reads ? kMaxRead : kMaxLookedAt)) {
-          page.next = absl::BytesToHexString(last);
-          return false;
-        }
-        if (query.bounds != nullptr) {
-          const std::optional<CursorsKey> at = ParseCursorsKey(key);
-          if (at.has_value() && query.bounds->Beyond({at->topic, at->partition, at->offset})) {
-            // Later letters of the partition are beyond the bounds, too.
-            page.next = absl::BytesToHexString(
-                DeadLetterKey(subscription.id(), at->topic, at->partition, Offset(kLastOffset)));
-            return false;
-          }
-        }
-        last = std::string(key);
-        status = look(key, value);
-        return status.ok();
-      }));
-  RETURN_IF_ERROR(status);
-  return page;
+  }
+
+  const SubscriptionContext& context_;
+  const Subscription& subscription_;
+  const DeadLetterQuery& query_;
+  const bool reads_;
+  std::optional<TopicId> topic_;
+  SearchBudget own_budget_;
+  SearchBudget& budget_;
+  LetterReader reader_;
+  DeadLetterPage page_;
+};
+
+}  // namespace
+
+SearchBudget PageBudget(const LetterFilter& filter, bool with_events) {
+  return {with_events || filter.needs_event() ? kMaxRead : kMaxLookedAt, kMaxPageBytes};
+}
+
+absl::StatusOr<DeadLetterPage> FindDeadLetters(const SubscriptionContext& context,
+                                               const Subscription& subscription,
+                                               const DeadLetterQuery& query,
+                                               const std::string& after) {
+  return LetterSearch(context, subscription, query).Run(after);
 }
 
 CloseLettersTask::CloseLettersTask(const SubscriptionContext& context,
                                    std::shared_ptr<Subscription> subscription,
-                                   std::vector<OpenDeadLetter> letters, bool redrive,
+                                   std::vector<OpenDeadLetter> letters, LetterAction action,
                                    absl::AnyInvocable<void(absl::StatusOr<LetterCounts>) &&> done)
     : context_(context),
       subscription_(std::move(subscription)),
       letters_(std::move(letters)),
-      redrive_(redrive),
+      action_(std::move(action)),
       done_(std::move(done)) {}
 
 void CloseLettersTask::Prepare(CommitBuilder& commit) { refused_ = Close(commit); }
@@ -319,29 +440,15 @@ absl::Status CloseLettersTask::Close(CommitBuilder& commit) {
     ASSIGN_OR_RETURN(const std::optional<std::string> record,
                      context_.store.Get(Column::kCursors, letter.key));
     // An earlier task of the same commit may have closed it.
-    if (record.has_value() &&
-        !subscription_->submitted().closing_dead_letters.contains(letter.key)) {
+    if (record.has_value() && !subscription_->submitted().changed_letters.contains(letter.key)) {
       open.push_back(&letter);
     }
   }
-  if (redrive_) RETURN_IF_ERROR(CheckRoom(open));
-  for (const OpenDeadLetter* letter : open) {
-    const DeadLetterPlace source = SourceOf(*subscription_, *letter);
-    if (redrive_ && IsGone(context_, *subscription_, *letter)) {
-      ++counts_.trimmed;
-      continue;
-    }
-    if (redrive_ &&
-        !subscription_->Redrive(commit, source.partition, source.offset, letter->place)) {
-      ++counts_.to_come;
-      continue;
-    }
-    subscription_->submitted().closing_dead_letters.insert(letter->key);
-    commit.Delete(Column::kCursors, letter->key);
-    ++counts_.closed;
-  }
+  if (action_.redrive) RETURN_IF_ERROR(CheckRoom(open));
+  if (action_.rate_limit.has_value()) subscription_->SetReplayRate(commit, *action_.rate_limit);
+  for (const OpenDeadLetter* letter : open) CloseOne(commit, *letter);
   // The keys are needed until the commit is written; later commits find the change in the store.
-  subscription_->NoteClosed(commit, static_cast<int64_t>(counts_.closed));
+  subscription_->NoteLetters(commit, -static_cast<int64_t>(counts_.closed));
   return absl::OkStatus();
 }
 
@@ -355,6 +462,30 @@ absl::Status CloseLettersTask::CheckRoom(const std::vector<const OpenDeadLetter*
     RETURN_IF_ERROR(subscription_->CheckRoom(partition, count));
   }
   return absl::OkStatus();
+}
+
+void CloseLettersTask::CloseOne(CommitBuilder& commit, const OpenDeadLetter& letter) {
+  if (action_.redrive) {
+    const DeadLetterPlace source = SourceOf(*subscription_, letter);
+    const PipelineList pipelines = PipelinesFor(action_, letter);
+    if (IsGone(context_, *subscription_, letter)) {
+      ++counts_.trimmed;
+      return;
+    }
+    if (subscription_->IsOutToOthers(source.partition, source.offset, pipelines)) {
+      ++counts_.in_flight;
+      return;
+    }
+    if (!subscription_->Redrive(commit, source.partition, source.offset, letter.place, pipelines)) {
+      ++counts_.to_come;
+      return;
+    }
+  }
+  subscription_->submitted().changed_letters.insert(letter.key);
+  commit.Delete(Column::kCursors, letter.key);
+  CloseFault(commit, *subscription_, letter.place, letter.record,
+             action_.redrive ? stored::Fault::REDRIVEN : stored::Fault::DISCARDED);
+  ++counts_.closed;
 }
 
 void CloseLettersTask::Done(const absl::Status& status) {

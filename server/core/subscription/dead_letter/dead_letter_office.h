@@ -1,6 +1,8 @@
 // The open dead letters of a subscription: finding, redriving and discarding them.
 #pragma once
 
+#include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -11,43 +13,66 @@
 #include "absl/functional/any_invocable.h"
 #include "absl/status/statusor.h"
 #include "eventhub/v1/subscription.pb.h"
+#include "server/core/subscription/dead_letter/letter_filter.h"
 #include "server/core/subscription/subscription.h"
 #include "server/core/topic/topic_tasks.h"
 
 namespace eventhub {
 
-// A dead letter as stored.
+// A dead letter as stored. Closed ones exist only for reports.
 struct OpenDeadLetter {
-  std::string key;  // In the column `cursors`.
+  std::string key;  // In the column `cursors`; of a closed letter: in `meta`.
   DeadLetterPlace place;
   stored::DeadLetter record;
+  v1::DeadLetter::State state = v1::DeadLetter::STATE_OPEN;
+  int64_t close_micros = 0;
 };
 
 class LetterBounds;
 
+// What a search may examine and return.
+struct SearchBudget {
+  size_t letters;  // Examined, matching or not.
+  size_t bytes;    // Of those found; the last one may exceed it.
+
+  bool spent() const { return letters == 0 || bytes == 0; }
+  void Take(size_t found_bytes) { bytes -= std::min(bytes, found_bytes); }
+};
+
 struct DeadLetterQuery {
-  const v1::DeadLetterSelector& selector;
+  const LetterFilter& filter;
   bool with_events = false;
   bool with_data = false;
   size_t limit = 0;
   LetterBounds* bounds = nullptr;  // Null: no bounds.
+  SearchBudget* budget = nullptr;  // Reduced by what the search uses. Null: that of a page.
 };
+
+// The budget of a page; smaller if the events of letters must be read.
+SearchBudget PageBudget(const LetterFilter& filter, bool with_events);
 
 // The dead letters that exist at one time. They bound a redrive, so that it ends even if consumers
 // park more events, or the same events again, meanwhile.
 class LetterBounds {
  public:
-  // The current ends of the topic, if it exists.
-  LetterBounds(const TopicCatalog& topics, const std::string& dead_letter_topic);
+  // The current ends of the topic, if it exists. Letters made at `until` or later are beyond the
+  // bounds, too.
+  LetterBounds(const TopicCatalog& topics, const std::string& dead_letter_topic,
+               absl::Time until = absl::InfiniteFuture());
 
   // Whether the letter was added later. The bounds of any other topic are its ends when it is first
   // asked for.
   bool Beyond(const DeadLetterPlace& place);
+  // The same for the time of a letter.
+  bool BeyondTime(const stored::DeadLetter& letter) const {
+    return absl::FromUnixMicros(letter.time_micros()) >= until_;
+  }
 
  private:
   void Note(const Topic& topic);
 
   const TopicCatalog& topics_;
+  const absl::Time until_;
   absl::flat_hash_map<TopicId, std::vector<Offset>> ends_;  // Indexed by partition.
 };
 
@@ -57,10 +82,10 @@ struct DeadLetterPage {
   std::string next;                     // Where to continue; empty: all were found.
 };
 
-// Finds the letters that match the selector, starting after the place where the previous page
-// ended. Stops at the limit, or after examining a fixed number of letters, fewer if their events
-// must be read. Reads from disk. INVALID_ARGUMENT: `after` is not such a place. NOT_FOUND: the
-// selector names a topic that does not exist.
+// Finds the letters that pass the filter, open ones first, starting after the place where the
+// previous page ended. Stops at the limit, or when the budget is used up. Reads from disk.
+// INVALID_ARGUMENT: `after` is not such a place. NOT_FOUND: the filter names a topic that does not
+// exist.
 absl::StatusOr<DeadLetterPage> FindDeadLetters(const SubscriptionContext& context,
                                                const Subscription& subscription,
                                                const DeadLetterQuery& query,
@@ -69,16 +94,25 @@ absl::StatusOr<DeadLetterPage> FindDeadLetters(const SubscriptionContext& contex
 // The outcome for the matching letters; for a dry run, the expected outcome.
 struct LetterCounts {
   uint64_t closed = 0;
-  // Not redriven: the subscription has not reached the event yet, or the event no longer exists.
+  // Not redriven: the subscription has not reached the event yet, the event no longer exists, or it
+  // is in flight to another pipeline.
   uint64_t to_come = 0;
   uint64_t trimmed = 0;
+  uint64_t in_flight = 0;
 
   bool operator==(const LetterCounts&) const = default;
 };
 
+// How letters are closed.
+struct LetterAction {
+  bool redrive = false;                       // Otherwise: discard.
+  bool all_pipelines = false;                 // Redrive: not only to the pipeline of the letter.
+  std::optional<v1::RateLimit> rate_limit{};  // Of replays and redrives from now on.
+};
+
 // Returns the outcome that closing the letters now would have.
 LetterCounts CountLetters(const SubscriptionContext& context, const Subscription& subscription,
-                          const std::vector<OpenDeadLetter>& letters, bool redrive);
+                          const std::vector<OpenDeadLetter>& letters, const LetterAction& action);
 
 // NOT_FOUND if the selector names a partition that the dead-letter topic does not have. Call it for
 // a selector without matches: letters may be in a former dead-letter topic with more partitions.
@@ -101,12 +135,12 @@ absl::StatusOr<std::optional<Offset>> FirstOpenLetter(const LogStore& store,
 absl::StatusOr<bool> HasOpenLetters(const LogStore& store, SubscriptionId subscription,
                                     TopicId topic);
 
-// Closes dead letters; with `redrive`, returns their events to the subscription. Skips letters that
-// are no longer open.
+// Closes dead letters; a redrive returns their events to the subscription. Skips letters that are
+// no longer open.
 class CloseLettersTask final : public TopicChange {
  public:
   CloseLettersTask(const SubscriptionContext& context, std::shared_ptr<Subscription> subscription,
-                   std::vector<OpenDeadLetter> letters, bool redrive,
+                   std::vector<OpenDeadLetter> letters, LetterAction action,
                    absl::AnyInvocable<void(absl::StatusOr<LetterCounts>) &&> done);
 
   void Prepare(CommitBuilder& commit) override;
@@ -116,11 +150,12 @@ class CloseLettersTask final : public TopicChange {
   absl::Status Close(CommitBuilder& commit);
   // RESOURCE_EXHAUSTED if memory has no room to redrive all of these letters.
   absl::Status CheckRoom(const std::vector<const OpenDeadLetter*>& letters) const;
+  void CloseOne(CommitBuilder& commit, const OpenDeadLetter& letter);
 
   const SubscriptionContext& context_;
   const std::shared_ptr<Subscription> subscription_;
   const std::vector<OpenDeadLetter> letters_;
-  const bool redrive_;
+  const LetterAction action_;
   absl::AnyInvocable<void(absl::StatusOr<LetterCounts>) &&> done_;
   LetterCounts counts_;
   absl::Status refused_;

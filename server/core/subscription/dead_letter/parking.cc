@@ -9,6 +9,7 @@
 #include "server/core/event/event_slice.h"
 #include "server/core/publish/topic_append.h"
 #include "server/core/subscription/dead_letter/dead_letter.h"
+#include "server/core/subscription/dead_letter/fault_records.h"
 #include "server/core/subscription/dead_letter/place_reader.h"
 #include "storage/base/status_macros.h"
 #include "storage/key_codec.h"
@@ -18,7 +19,8 @@ namespace {
 
 // The limit for the events of one commit.
 constexpr size_t kMaxTaskBytes = size_t{1} << 20;
-constexpr size_t kMaxTaskEvents = 1000;
+// The number of dead letters that one commit adds: each costs the commit thread a lookup.
+constexpr size_t kMaxTaskLetters = 256;
 
 // Separates why an event was given up from why it is not a dead letter yet.
 constexpr char kNotYet[] = " (not a dead letter: ";
@@ -26,18 +28,40 @@ constexpr char kNotYet[] = " (not a dead letter: ";
 // Why the event was given up, without the reason for which parking it failed.
 std::string OwnReason(const std::string& reason) { return reason.substr(0, reason.find(kNotYet)); }
 
+// The failures of each event of the range, one at least. An event that was redriven to some
+// pipelines, and of which nothing was reported, failed in all of them.
+FaultDetails DetailsOf(const Parked& range) {
+  if (range.faults != nullptr) return range.faults;
+  auto details = std::make_shared<std::vector<v1::FaultDetail>>();
+  if (range.pipelines == nullptr) {
+    details->emplace_back();
+  } else {
+    for (const std::string& pipeline : *range.pipelines) {
+      details->emplace_back().set_pipeline(pipeline);
+    }
+  }
+  return details;
+}
+
+// One dead letter of an event: there is one for each of its failures.
 struct ParkedEvent {
   PartitionId partition;
   Offset offset;
   uint32_t attempts;
   std::string reason;
+  FaultDetails details;  // `detail` is one of these.
+  size_t detail = 0;
   absl::Status unreadable;
-  SharedBytes letter;
+  DeadLetterCopy letter;
   bool keyed = false;
   uint64_t key_hash = 0;
+
+  bool is_last() const { return detail + 1 == details->size(); }
 };
 
-// The commit that parks some events.
+// The commit that parks some events. An event with many large letters may take several commits, and
+// is settled by the last one: if the hub stops before that, it is delivered again, and where it
+// fails again, it replaces its letter.
 class ParkTask final : public CommitTask {
  public:
   ParkTask(const SubscriptionContext& context, std::shared_ptr<Subscription> subscription,
@@ -79,7 +103,7 @@ class ParkTask final : public CommitTask {
       Abandon(event, "its dead-letter topic keeps nothing");
     } else if (const absl::Status refused = Append(commit, event); !refused.ok()) {
       Abandon(event, refused.message());
-    } else {
+    } else if (event.is_last()) {
       subscription_->FinishParking(commit, event.partition, event.offset, true);
     }
   }
@@ -90,12 +114,15 @@ class ParkTask final : public CommitTask {
     const auto partitions = static_cast<uint32_t>(view->partitions.size());
     const auto partition = event.keyed ? static_cast<uint32_t>(event.key_hash % partitions) : 0;
     PartitionLog& log = *view->partitions[partition];
+    const std::string& id = event.letter.fault_id;
+    ASSIGN_OR_RETURN(const std::optional<stored::Fault> before,
+                     ReadFault(context_.store, *subscription_, id));
     TopicAppend append{.topic = topic_};
     append.publish.count = 1;
     append.publish.accepted = true;
-    append.publish.bytes = event.letter.size();
+    append.publish.bytes = event.letter.bytes.size();
     append.publish.result.set_partition_count(partitions);
-    append.publish.appends.push_back({&log, std::move(event.letter), 1});
+    append.publish.appends.push_back({&log, std::move(event.letter.bytes), 1});
     RETURN_IF_ERROR(AdmitAppend(append, commit));
     RETURN_IF_ERROR(SettleAppend(append, commit));
     CarryOutAppend(append, commit);
@@ -107,8 +134,9 @@ class ParkTask final : public CommitTask {
     record.set_attempts(event.attempts);
     record.set_reason(event.reason);
     record.set_time_micros(absl::ToUnixMicros(commit.now()));
-    commit.Put(Column::kCursors, DeadLetterKey(subscription_->id(), topic_->id(), log.id(), offset),
-               record.SerializeAsString());
+    *record.mutable_detail() = (*event.details)[event.detail];
+    OpenFault(commit, *subscription_, id, before, {topic_->id(), log.id(), offset},
+              std::move(record));
     subscription_->set_may_have_letters();
     subscription_->submitted().opened_letters_in.insert(topic_->id());
     appended_.push_back(std::move(append));
@@ -172,19 +200,30 @@ class Parker {
   bool ReadPiece() {
     for (; range_ < parked_.size(); ++range_, event_ = 0) {
       const Parked& range = parked_[range_];
-      for (; event_ < range.count; ++event_) {
-        if (bytes_ >= kMaxTaskBytes || events_.size() >= kMaxTaskEvents) return false;
-        Add(range, range.start + event_);
+      if (details_ == nullptr) details_ = DetailsOf(range);
+      for (; event_ < range.count; ++event_, detail_ = 0) {
+        for (; detail_ < details_->size(); ++detail_) {
+          if (bytes_ >= kMaxTaskBytes || events_.size() >= kMaxTaskLetters) return false;
+          Add(range, range.start + event_);
+        }
       }
+      details_ = nullptr;
     }
     return true;
   }
 
   void Add(const Parked& range, Offset offset) {
     // The reason may contain that of an earlier attempt, which ended in Abandon.
-    ParkedEvent event{range.partition, offset, range.attempts, OwnReason(range.reason), {}, {}};
+    ParkedEvent event{range.partition,
+                      offset,
+                      range.attempts,
+                      OwnReason(range.reason),
+                      details_,
+                      detail_,
+                      {},
+                      {}};
     event.unreadable = Read(event, range.redriven_from);
-    bytes_ += event.letter.size();
+    bytes_ += event.letter.bytes.size();
     events_.push_back(std::move(event));
   }
 
@@ -195,13 +234,13 @@ class Parker {
       logged = ReadCopy(*redriven_from, event.offset);
     }
     if (!logged.ok()) return logged.status();
-    const absl::StatusOr<SharedBytes> letter = MakeDeadLetter(
-        *logged, {subscription_->name(), subscription_->topic()->name(), event.partition,
-                  event.offset, event.attempts, event.reason, context_.clock.Now()});
-    if (!letter.ok()) return letter.status();
-    event.letter = *letter;
+    const DeadLetterNote note{subscription_->name(), subscription_->topic()->name(),
+                              event.partition,       event.offset,
+                              event.attempts,        event.reason,
+                              context_.clock.Now()};
+    ASSIGN_OR_RETURN(event.letter, MakeDeadLetter(*logged, note, (*event.details)[event.detail]));
     // No limits apply: an accepted event can always be parked.
-    EventWalker walker(event.letter);
+    EventWalker walker(event.letter.bytes);
     SlicedEvent sliced;
     walker.Next(&sliced);
     const absl::string_view key = ReadEventHead(sliced.message).key;
@@ -220,8 +259,10 @@ class Parker {
   const SubscriptionContext& context_;
   const std::shared_ptr<Subscription> subscription_;
   const std::vector<Parked> parked_;
-  size_t range_ = 0;    // The next range of `parked_`.
-  uint32_t event_ = 0;  // The next event of that range.
+  size_t range_ = 0;      // The next range of `parked_`.
+  uint32_t event_ = 0;    // The next event of that range.
+  FaultDetails details_;  // Of that range; null: not determined yet.
+  size_t detail_ = 0;     // The next letter of that event.
   ParkingDone done_;
   std::vector<ParkedEvent> events_;
   size_t bytes_ = 0;

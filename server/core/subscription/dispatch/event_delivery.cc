@@ -124,6 +124,7 @@ void EventDelivery::DeliverRun(const DeliveryJob& job, Delivery run) {
   run.redelivered = candidate.redelivered;
   run.lease_epoch = cursor.epoch();
   run.replayed = candidate.extra;
+  if (candidate.redriven_from.has_value()) run.pipelines = cursor.PipelinesOf(run.base);
   const int64_t events = run.count;
   const auto bytes = static_cast<int64_t>(run.bytes);
   consumer.alone = candidate.alone;
@@ -149,7 +150,8 @@ void EventDelivery::AddToFrame(Delivery run, ConsumeFrame* frame) {
       return std::tuple(d.partition, d.append_micros, d.attempt, d.lease_epoch, d.replayed,
                         d.redelivered);
     };
-    if (last.end() == run.base && alike(last) == alike(run)) {
+    if (last.end() == run.base && alike(last) == alike(run) &&
+        SamePipelines(last.pipelines, run.pipelines)) {
       last.count += run.count;
       last.bytes += run.bytes;
       std::move(run.events.begin(), run.events.end(), std::back_inserter(last.events));

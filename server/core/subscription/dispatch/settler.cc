@@ -12,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "proto/wire/utf8.h"
 #include "server/core/base/errors.h"
+#include "server/core/subscription/dead_letter/fault_detail.h"
 #include "server/core/subscription/dispatch/notices.h"
 #include "storage/base/status_macros.h"
 
@@ -262,10 +263,18 @@ bool Settler::Nack(Consumer& consumer, const v1::Nack& nack, SettleWork& work, A
     }
     return true;
   }
+  if (const absl::Status valid = CheckFaults(nack); !valid.ok()) {
+    work.Spend(static_cast<size_t>(nack.ranges_size()));
+    for (const v1::OffsetRange& range : nack.ranges()) {
+      refusals.Add(nack.partition(), range.start(), range.end(), valid);
+    }
+    return true;
+  }
   const auto retry_at = [&](uint32_t attempts) {
     return now + (nack.has_retry_after() ? asked : Backoff(attempts));
   };
-  const absl::string_view reason = wire::Shorten(nack.reason(), kMaxReasonBytes);
+  const NackReason reason(wire::Shorten(nack.reason(), kMaxReasonBytes),
+                          FaultsOf(nack, *consumer.requests));
   auto refused = refusals.Of(nack.partition(), Refusal(consumer));
   Effects effects(after->commit);
   const bool retries =
