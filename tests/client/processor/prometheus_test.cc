@@ -22,6 +22,7 @@ class FixedProcessor final : public Processor {
   void RequestStop() override {}
   absl::Status Wait(absl::Duration) override { return absl::OkStatus(); }
   absl::Status Stop(absl::Duration) override { return absl::OkStatus(); }
+  absl::Status WaitForSignal(absl::Duration) override { return absl::OkStatus(); }
   const std::string& subscription() const override { return subscription_; }
   std::vector<std::string> pipelines() const override { return {"one", "two"}; }
   std::vector<PipelineCounters> counters() const override {
