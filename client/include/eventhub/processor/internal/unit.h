@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/base/attributes.h"
 #include "absl/functional/function_ref.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
@@ -30,6 +31,10 @@ class Counted {
  private:
   template <typename T>
   friend class Ref;
+
+  // Not inline: gcc 12 would warn of uses of the deleted object, falsely.
+  ABSL_ATTRIBUTE_NOINLINE static void Delete(const Counted* object) { delete object; }
+
   uint32_t references_ = 0;
 };
 
@@ -50,7 +55,7 @@ class Ref {
     return *this;
   }
   ~Ref() {
-    if (object_ != nullptr && --object_->references_ == 0) delete object_;
+    if (object_ != nullptr && --object_->references_ == 0) Counted::Delete(object_);
   }
 
   T* get() const { return object_; }
