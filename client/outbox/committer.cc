@@ -12,6 +12,9 @@
 namespace eventhub::client::outbox {
 namespace {
 
+// Refused events are retried this many bytes at a time.
+constexpr size_t kRetryPieceBytes = size_t{1} << 20;
+
 // The header of a request that is written as one part.
 PartHeader HeaderOf(const Request& request) {
   return {.accepted = request.accepted,
@@ -157,7 +160,7 @@ absl::Status Committer::Commit(Change& change, std::vector<Resolved>& resolved) 
   if (change.spool.empty()) return absl::OkStatus();
   const bool sync = change.sync && state_.options.local_durability != Durability::kWritten;
   state_.mutex.Unlock();
-  const absl::Status status = state_.spool->Write(change.spool, sync);
+  const absl::Status status = spool_.Write(change.spool, sync);
   state_.mutex.Lock();
   if (!status.ok()) {
     state_.failed = status;
@@ -248,8 +251,7 @@ void Committer::SetAside(Topic& topic) {
     std::vector<Bytes> parts = topic.lane.requests().front()->bodies;
     if (parts.empty()) {
       state_.mutex.Unlock();
-      const absl::StatusOr<std::vector<StoredPart>> stored =
-          state_.spool->ReadParts(topic.number, number);
+      const absl::StatusOr<std::vector<StoredPart>> stored = spool_.ReadParts(topic.number, number);
       state_.mutex.Lock();
       bool whole = stored.ok() && !stored->empty();
       for (size_t i = 0; whole && i < stored->size(); ++i) {
@@ -296,8 +298,7 @@ void Committer::SetAside(Topic& topic) {
 }
 
 void Committer::Salvage(Topic& topic, uint64_t number) {
-  const absl::StatusOr<std::vector<StoredPart>> parts =
-      state_.spool->ReadParts(topic.number, number);
+  const absl::StatusOr<std::vector<StoredPart>> parts = spool_.ReadParts(topic.number, number);
   std::vector<Resolved> resolved;
   std::string line;
   {
@@ -338,19 +339,23 @@ void Committer::Salvage(Topic& topic, uint64_t number) {
 }
 
 absl::StatusOr<uint64_t> Committer::RetryRefused(Topic& topic) {
-  std::vector<RefusedRecord> records;
-  uint64_t end = 0;
-  RETURN_IF_ERROR(
-      state_.spool->ForEachRefused(topic.number, [&](uint64_t serial, const RefusedRecord& record) {
-        records.push_back(record);
-        end = serial + 1;
-        return absl::OkStatus();
-      }));
-  if (records.empty()) return 0;
+  // What is refused meanwhile is not retried: nothing sets events aside while this runs.
+  uint64_t retried = 0;
+  for (;;) {
+    ASSIGN_OR_RETURN(const std::vector<StoredRefused> piece,
+                     spool_.ReadRefused(topic.number, kRetryPieceBytes));
+    if (piece.empty()) return retried;
+    RETURN_IF_ERROR(RetryPiece(topic, piece));
+    retried += piece.size();
+  }
+}
+
+absl::Status Committer::RetryPiece(Topic& topic, const std::vector<StoredRefused>& piece) {
   MutexLock lock(state_.mutex);
   state_.Spill(topic);
   Change change;
-  for (const RefusedRecord& record : records) {
+  for (const StoredRefused& refused : piece) {
+    const RefusedRecord& record = refused.record;
     const size_t bytes = record.event.size();
     Request* request = topic.lane.Tail(bytes);
     if (request == nullptr) request = &topic.lane.Add(record.accepted, state_.Now());
@@ -360,18 +365,17 @@ absl::StatusOr<uint64_t> Committer::RetryRefused(Topic& topic) {
     state_.DropBodies(*request);
     change.writes.push_back(
         {&topic, request->number, key, header, Bytes::Of(record.event), Ticket()});
+    topic.pending_bytes += bytes;
+    topic.refused_bytes -= bytes;
   }
-  change.spool.DeleteRefused(topic.number, end);
-  topic.pending_events += records.size();
-  topic.pending_bytes += topic.refused_bytes;
-  state_.pending_events += records.size();
-  topic.refused_events = 0;
-  topic.refused_bytes = 0;
+  change.spool.DeleteRefused(topic.number, piece.back().serial + 1);
+  topic.pending_events += piece.size();
+  state_.pending_events += piece.size();
+  topic.refused_events -= piece.size();
   if (topic.lane.WantsEpoch()) topic.lane.BeginEpoch();
   DecideRecord(topic, change);
   std::vector<Resolved> none;
-  RETURN_IF_ERROR(Commit(change, none));
-  return records.size();
+  return Commit(change, none);
 }
 
 absl::StatusOr<uint64_t> Committer::DropRefused(Topic& topic) {

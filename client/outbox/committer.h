@@ -12,26 +12,31 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "client/outbox/request_keeper.h"
+#include "client/outbox/spool.h"
 #include "client/outbox/state.h"
 
 namespace eventhub::client::outbox {
 
 // The only thread that writes to the spool. It also does the work that must not overlap a write:
 // repairs of requests, and the requests of operators.
-class Committer {
+class Committer final : public RequestKeeper {
  public:
-  explicit Committer(State& state) : state_(state) {}
-  ~Committer() { Stop(); }
+  Committer(State& state, Spool& spool) : state_(state), spool_(spool) {}
+  ~Committer() override { Stop(); }
 
   void Start();
   // Finishes pending writes, then ends the thread.
   void Stop();
 
-  // Takes one event out of the first request of the topic, as Lane::set_aside() says.
-  void SetAside(Topic& topic);
-  // Takes the damaged parts out of the first request of the topic, no attempt of which awaits a
-  // reply.
-  void Salvage(Topic& topic, uint64_t request);
+  const std::string& producer() const override { return spool_.producer(); }
+  absl::StatusOr<std::vector<StoredPart>> ReadParts(TopicNumber topic,
+                                                    uint64_t request) const override {
+    return spool_.ReadParts(topic, request);
+  }
+  void SetAside(Topic& topic) override;
+  void Salvage(Topic& topic, uint64_t request) override;
+
   // See Outbox.
   absl::StatusOr<uint64_t> RetryRefused(Topic& topic);
   absl::StatusOr<uint64_t> DropRefused(Topic& topic);
@@ -80,11 +85,15 @@ class Committer {
   void Fail(const absl::Status& status, Change& change, std::vector<Resolved>& resolved)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(state_.mutex);
 
+  // Moves refused events behind all others, in one write.
+  absl::Status RetryPiece(Topic& topic, const std::vector<StoredRefused>& piece);
+
   // Replaces the events of a request; if none are left, the caller removes it.
   void Replace(Topic& topic, uint64_t number, const std::string& events, uint32_t count,
                Change& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(state_.mutex);
 
   State& state_;
+  Spool& spool_;
   std::thread thread_;
 };
 

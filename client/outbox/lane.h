@@ -15,7 +15,7 @@
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "client/outbox/format.h"
-#include "client/outbox/spool.h"
+#include "client/outbox/stored.h"
 #include "eventhub/bytes.h"
 #include "eventhub/connection.h"
 #include "eventhub/outbox.h"
@@ -150,6 +150,8 @@ class Lane {
   bool all_sent() const { return kept_ == 0 && awaiting_ == requests_.size(); }
   // The number of the first pending request, or of the next one.
   uint64_t head() const { return requests_.empty() ? next_number_ : requests_.front()->number; }
+  // The number of the next request to be added.
+  uint64_t next_number() const { return next_number_; }
   uint64_t epoch() const { return epoch_; }
   // When the oldest request that awaits its reply was sent; infinite if none does.
   absl::Duration OldestSentAt() const;

@@ -23,17 +23,17 @@ absl::StatusOr<std::shared_ptr<OutboxCore>> OutboxCore::Open(std::shared_ptr<Con
                                                              const Clock& clock) {
   ASSIGN_OR_RETURN(std::unique_ptr<outbox::Spool> spool, outbox::Spool::Open(options.directory));
   ASSIGN_OR_RETURN(const std::vector<StoredTopic> stored, spool->Load());
-  auto state =
-      std::make_shared<State>(std::move(options), std::move(connection), clock, std::move(spool));
-  const auto core = std::shared_ptr<OutboxCore>(new OutboxCore(std::move(state)));
+  auto state = std::make_shared<State>(std::move(options), std::move(connection), clock);
+  const auto core = std::shared_ptr<OutboxCore>(new OutboxCore(std::move(state), std::move(spool)));
   core->Start(stored);
   return core;
 }
 
-OutboxCore::OutboxCore(std::shared_ptr<State> state)
+OutboxCore::OutboxCore(std::shared_ptr<State> state, std::unique_ptr<outbox::Spool> spool)
     : shared_(std::move(state)),
       state_(*shared_),
-      committer_(state_),
+      spool_(std::move(spool)),
+      committer_(state_, *spool_),
       sender_(shared_, committer_) {}
 
 OutboxCore::~OutboxCore() { Close(absl::ZeroDuration()).IgnoreError(); }
@@ -69,7 +69,7 @@ void OutboxCore::RunReclaimer() {
     }
     state_.garbage_bytes = 0;
     state_.mutex.Unlock();
-    state_.spool->Reclaim();
+    spool_->Reclaim();
     state_.mutex.Lock();
   }
 }
@@ -221,7 +221,7 @@ absl::Status OutboxCore::Close(absl::Duration timeout) {
   }
   state_.reclaim_wake.NotifyOne();
   reclaimer_.join();
-  state_.spool.reset();
+  spool_.reset();
   return status;
 }
 
@@ -253,15 +253,7 @@ OutboxStatus OutboxCore::status() const {
 
 absl::Status OutboxCore::Retry(std::string_view name) {
   MutexLock lock(state_.mutex);
-  const auto found = state_.topics.find(name);
-  if (found == state_.topics.end()) return outbox::NoSuchTopic(name);
-  outbox::Topic& topic = *found->second;
-  topic.lane.TakeOver();
-  topic.not_before = state_.Now();
-  topic.backoff.Reset();
-  topic.stopped_backoff.Reset();
-  state_.MarkSend(topic);
-  return absl::OkStatus();
+  return state_.Retry(name);
 }
 
 absl::StatusOr<uint64_t> OutboxCore::OnCommitter(std::string_view name, Request request) {

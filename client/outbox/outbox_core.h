@@ -43,7 +43,7 @@ class OutboxCore {
   absl::StatusOr<uint64_t> Drop(std::string_view topic);
 
  private:
-  explicit OutboxCore(std::shared_ptr<outbox::State> state);
+  OutboxCore(std::shared_ptr<outbox::State> state, std::unique_ptr<outbox::Spool> spool);
 
   void Start(const std::vector<outbox::StoredTopic>& stored);
   absl::Status Take(std::string_view topic, const v1::Event& event, Outbox::Callback done);
@@ -58,6 +58,7 @@ class OutboxCore {
 
   const std::shared_ptr<outbox::State> shared_;
   outbox::State& state_;
+  std::unique_ptr<outbox::Spool> spool_;  // Null once it is closed.
   outbox::Committer committer_;
   outbox::Sender sender_;
   std::thread reclaimer_;

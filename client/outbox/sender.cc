@@ -237,7 +237,7 @@ void Sender::Step(Topic& topic) {
     return;
   }
   if (request == nullptr) {
-    AskCommitter(topic);
+    AskKeeper(topic);
   } else if (topic.stream == nullptr) {
     OpenStream(topic);
   } else if (request->bodies.empty()) {
@@ -262,11 +262,11 @@ void Sender::TakeGathered(Topic& topic) {
   }
 }
 
-void Sender::AskCommitter(Topic& topic) {
+void Sender::AskKeeper(Topic& topic) {
   const auto& requests = topic.lane.requests();
   if (topic.lane.set_aside()) {
     if (std::exchange(topic.repairing, true)) return;
-    state_.AddWork([this, &topic] { committer_.SetAside(topic); });
+    state_.AddWork([this, &topic] { keeper_.SetAside(topic); });
     return;
   }
   const bool wants_epoch = topic.lane.WantsEpoch();
@@ -274,7 +274,7 @@ void Sender::AskCommitter(Topic& topic) {
       topic.lane.awaiting() == 0) {
     if (std::exchange(topic.repairing, true)) return;
     const uint64_t number = requests.front()->number;
-    state_.AddWork([this, &topic, number] { committer_.Salvage(topic, number); });
+    state_.AddWork([this, &topic, number] { keeper_.Salvage(topic, number); });
   } else if (wants_epoch || (topic.lane.TailIsNext() && topic.MaySeal())) {
     state_.MarkCommit(topic);
   }
@@ -301,8 +301,7 @@ void Sender::OpenStream(Topic& topic) {
 
 void Sender::ReadEvents(Topic& topic, uint64_t number) {
   state_.mutex.Unlock();
-  const absl::StatusOr<std::vector<StoredPart>> parts =
-      state_.spool->ReadParts(topic.number, number);
+  const absl::StatusOr<std::vector<StoredPart>> parts = keeper_.ReadParts(topic.number, number);
   absl::Status status = parts.status();
   std::vector<Bytes> bodies;
   size_t bytes = 0;
@@ -348,7 +347,7 @@ std::string Sender::EncodeHeader(const Topic& topic, const Request& request) con
   v1::PublishStreamRequest header;
   header.set_topic(topic.name);
   header.set_durability(static_cast<v1::Durability>(state_.options.hub_durability));
-  header.set_producer_id(state_.spool->producer());
+  header.set_producer_id(keeper_.producer());
   header.set_producer_epoch(topic.lane.epoch());
   header.set_sequence(topic.lane.SequenceOf(request));
   header.set_correlation_id(request.number);

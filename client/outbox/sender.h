@@ -10,7 +10,7 @@
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
-#include "client/outbox/committer.h"
+#include "client/outbox/request_keeper.h"
 #include "client/outbox/state.h"
 
 namespace eventhub::client::outbox {
@@ -23,8 +23,8 @@ namespace eventhub::client::outbox {
 class Sender {
  public:
   // Both must outlive the threads of the sender; `state` is shared with the streams.
-  Sender(std::shared_ptr<State> state, Committer& committer)
-      : state_(*state), shared_(std::move(state)), committer_(committer) {}
+  Sender(std::shared_ptr<State> state, RequestKeeper& keeper)
+      : state_(*state), shared_(std::move(state)), keeper_(keeper) {}
   ~Sender() { Stop(); }
 
   void Start();
@@ -50,7 +50,7 @@ class Sender {
   absl::Duration OldestUnaccepted(const Topic& topic) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(state_.mutex);
   // Finds out why nothing can be sent: something may have to be written or repaired first.
-  void AskCommitter(Topic& topic) ABSL_EXCLUSIVE_LOCKS_REQUIRED(state_.mutex);
+  void AskKeeper(Topic& topic) ABSL_EXCLUSIVE_LOCKS_REQUIRED(state_.mutex);
 
   void OpenStream(Topic& topic) ABSL_EXCLUSIVE_LOCKS_REQUIRED(state_.mutex);
   void ReadEvents(Topic& topic, uint64_t request) ABSL_EXCLUSIVE_LOCKS_REQUIRED(state_.mutex);
@@ -60,7 +60,7 @@ class Sender {
 
   State& state_;
   const std::shared_ptr<State> shared_;
-  Committer& committer_;
+  RequestKeeper& keeper_;
   std::thread thread_;
 };
 

@@ -372,6 +372,22 @@ absl::Status Spool::ForEachRefused(
               });
 }
 
+absl::StatusOr<std::vector<StoredRefused>> Spool::ReadRefused(TopicNumber topic,
+                                                              size_t max_bytes) const {
+  std::vector<StoredRefused> found;
+  size_t bytes = 0;
+  const absl::Status enough = absl::CancelledError("enough");
+  const absl::Status status =
+      ForEachRefused(topic, [&](uint64_t serial, const RefusedRecord& record) {
+        bytes += record.event.size();
+        if (!found.empty() && bytes > max_bytes) return enough;
+        found.push_back({serial, record});
+        return absl::OkStatus();
+      });
+  if (!status.ok() && status != enough) return status;
+  return found;
+}
+
 void Spool::Reclaim() {
   rocksdb::CompactRangeOptions options;
   options.exclusive_manual_compaction = false;

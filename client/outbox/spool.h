@@ -11,8 +11,8 @@
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/time/time.h"
 #include "client/outbox/format.h"
+#include "client/outbox/stored.h"
 #include "eventhub/bytes.h"
 
 namespace rocksdb {
@@ -22,34 +22,6 @@ class WriteBatch;
 }  // namespace rocksdb
 
 namespace eventhub::client::outbox {
-
-// A pending request, without its events.
-struct StoredRequest {
-  uint64_t number = 0;
-  uint64_t first_event = 0;
-  uint64_t span = 0;
-  uint64_t events = 0;
-  size_t bytes = 0;
-  uint32_t parts = 0;  // The number of the next part.
-  absl::Time accepted{};
-};
-
-// A topic, as found on disk.
-struct StoredTopic {
-  TopicNumber number = 0;
-  TopicRecord record;
-  std::vector<StoredRequest> requests;  // Ascending.
-  uint64_t lost_events = 0;             // Accepted, pending, and missing.
-  uint64_t refused_events = 0;
-  uint64_t refused_bytes = 0;
-  uint64_t next_refused = 0;  // The serial number of the next event to be set aside.
-};
-
-// A part of a request, as found on disk.
-struct StoredPart {
-  PartHeader header;
-  absl::StatusOr<Bytes> events = absl::UnknownError("not read");  // DATA_LOSS: damaged.
-};
 
 // Changes that take effect together. Thread-compatible.
 class SpoolChange {
@@ -109,7 +81,10 @@ class Spool {
   // The parts of a request in order. An error if the index cannot be read.
   absl::StatusOr<std::vector<StoredPart>> ReadParts(TopicNumber topic, uint64_t request) const;
 
-  // The events of a topic that were set aside.
+  // The first events of a topic that were set aside: as many as have `max_bytes`, and at least one.
+  absl::StatusOr<std::vector<StoredRefused>> ReadRefused(TopicNumber topic, size_t max_bytes) const;
+
+  // All of them.
   absl::Status ForEachRefused(
       TopicNumber topic,
       absl::FunctionRef<absl::Status(uint64_t serial, const RefusedRecord& record)> visit) const;

@@ -4,13 +4,12 @@
 #include <iostream>
 
 #include "absl/strings/str_cat.h"
+#include "client/outbox/status.h"
 #include "client/src/base/guarded.h"
 
 namespace eventhub::client::outbox {
 namespace {
 
-// How long the deletion of confirmed requests may wait for a change to go with.
-constexpr absl::Duration kHeadDelay = absl::Milliseconds(100);
 // The deletion does not wait beyond this.
 constexpr uint64_t kMaxUnwrittenBytes = uint64_t{8} << 20;
 
@@ -44,9 +43,8 @@ Request* FindRequest(Lane& lane, uint64_t number) {
   return at != requests.end() && (*at)->number == number ? at->get() : nullptr;
 }
 
-State::State(OutboxOptions opts, std::shared_ptr<Connection> hub, const Clock& time,
-             std::unique_ptr<Spool> store)
-    : options(std::move(opts)), connection(std::move(hub)), clock(time), spool(std::move(store)) {}
+State::State(OutboxOptions opts, std::shared_ptr<Connection> hub, const Clock& time)
+    : options(std::move(opts)), connection(std::move(hub)), clock(time) {}
 
 Topic& State::TopicOf(std::string_view name) {
   if (const auto found = topics.find(name); found != topics.end()) return *found->second;
@@ -86,7 +84,7 @@ void State::MarkHead(Topic& topic) {
   topic.head_dirty = true;
   head_dirty.push_back(&topic);
   if (heads_due < absl::InfiniteDuration()) return;
-  heads_due = Now() + kHeadDelay;
+  heads_due = Now() + head_delay;
   if (committer_idle) commit_wake.NotifyOne();
 }
 
@@ -119,6 +117,18 @@ std::string State::BackOff(Topic& topic, const absl::Status& error, bool stopped
   if (!stopped || std::exchange(topic.told_stopped, true)) return "";
   return absl::StrCat("outbox: topic ", topic.name, " is stopped, ", topic.pending_events,
                       " events pending: ", error.message());
+}
+
+absl::Status State::Retry(std::string_view name) {
+  const auto found = topics.find(name);
+  if (found == topics.end()) return NoSuchTopic(name);
+  Topic& topic = *found->second;
+  topic.lane.TakeOver();
+  topic.not_before = Now();
+  topic.backoff.Reset();
+  topic.stopped_backoff.Reset();
+  MarkSend(topic);
+  return absl::OkStatus();
 }
 
 void State::Spill(Topic& topic) {

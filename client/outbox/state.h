@@ -18,7 +18,7 @@
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "client/outbox/lane.h"
-#include "client/outbox/spool.h"
+#include "client/outbox/stored.h"
 #include "client/src/base/backoff.h"
 #include "client/src/publish/batch.h"
 #include "eventhub/connection.h"
@@ -108,14 +108,14 @@ struct Resolved {
 // The state of an outbox. Its mutex is never held while the disk or the network is used, or a
 // callback runs; no other mutex is acquired while it is held.
 struct State {
-  State(OutboxOptions options, std::shared_ptr<Connection> connection, const Clock& clock,
-        std::unique_ptr<Spool> spool);
+  State(OutboxOptions options, std::shared_ptr<Connection> connection, const Clock& clock);
 
   const OutboxOptions options;
   const std::shared_ptr<Connection> connection;
   const Clock& clock;
-  // Closed when the outbox is, though a callback of a stream may keep the state a moment longer.
-  std::unique_ptr<Spool> spool;
+
+  // How long the deletion of confirmed requests may wait for a change to go with.
+  absl::Duration head_delay = absl::Milliseconds(100);
 
   mutable Mutex mutex;
   CondVar commit_wake;   // The committer has something to do.
@@ -177,6 +177,9 @@ struct State {
   // somebody acts. Returns a line to log, or nothing.
   std::string BackOff(Topic& topic, const absl::Status& error, bool stopped)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex);
+
+  // Makes an attempt at once, whatever delays the topic; see Outbox::Retry.
+  absl::Status Retry(std::string_view name) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex);
 
   // Writes the topic's events to disk that were sent directly to the hub before.
   void Spill(Topic& topic) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex);

@@ -239,6 +239,7 @@ class Outbox {
   absl::Status Retry(std::string_view topic);
 
   // Publishes the events of a topic that were set aside again, behind all others; returns how many.
+  // Works in pieces of 1 MiB: after an error of the disk, some may have been published again.
   absl::StatusOr<uint64_t> RetryRefused(std::string_view topic);
 
   // Deletes the events of a topic that were set aside; returns how many. They cannot be restored.

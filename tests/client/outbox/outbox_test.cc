@@ -287,6 +287,23 @@ TEST_F(RefusedEventTest, RefusedEventsArePublishedAgain) {
   EXPECT_EQ(TopicStatus().lost_events, 0u);
 }
 
+TEST_F(RefusedEventTest, RetriesMoreThanFitsInOnePiece) {
+  hub_->RefuseType("test.happened");
+  Open();
+  const std::string data(400'000, 'x');
+  const std::vector<std::string> ids = PublishMany("large", 7, "t", data);
+  EXPECT_THAT(outbox_->Drain(), IsOk());
+  EXPECT_EQ(TopicStatus().refused_events, 7u);
+  hub_->RefuseType("");
+  ASSERT_OK_AND_ASSIGN(const uint64_t retried, outbox_->RetryRefused("t"));
+  EXPECT_EQ(retried, 7u);
+  EXPECT_THAT(outbox_->Drain(), IsOk());
+  EXPECT_EQ(hub_->Ids("t"), ids);
+  EXPECT_EQ(TopicStatus().refused_events, 0u);
+  EXPECT_EQ(outbox_->status().refused_bytes, 0u);
+  EXPECT_EQ(outbox_->status().pending_bytes, 0u);
+}
+
 TEST_F(RefusedEventTest, RefusedEventsAreDropped) {
   PublishMixed();
   ASSERT_OK_AND_ASSIGN(const uint64_t dropped, outbox_->DropRefused("t"));
