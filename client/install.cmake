@@ -5,7 +5,7 @@ include(CMakePackageConfigHelpers)
 set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/eventhub)
 set(generated ${PROJECT_BINARY_DIR}/proto)
 
-install(TARGETS eventhub_processor eventhub_client eventhub_filter eventhub_grpc eventhub_wire eventhub_proto eventhub_tls eventhub_base
+install(TARGETS eventhub_processor eventhub_client eventhub_outbox_engine eventhub_filter eventhub_grpc eventhub_json eventhub_wire eventhub_proto eventhub_tls eventhub_base
   EXPORT eventhub-targets
   ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT sdk)
 install(DIRECTORY ${CMAKE_CURRENT_SOURCE_DIR}/include/eventhub
@@ -25,6 +25,13 @@ install(TARGETS eventhub_outbox eventhub_crc32c
   EXPORT eventhub-outbox-targets
   ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT sdk)
 install(EXPORT eventhub-outbox-targets NAMESPACE eventhub:: DESTINATION ${package_dir} COMPONENT sdk)
+# One for each database that has an outbox table: eventhub::outbox_sqlite, pkg-config module `eventhub-outbox-sqlite`, and so on.
+foreach(database IN ITEMS postgres sqlite)
+  install(TARGETS eventhub_outbox_${database}
+    EXPORT eventhub-outbox-${database}-targets
+    ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT sdk)
+  install(EXPORT eventhub-outbox-${database}-targets NAMESPACE eventhub:: DESTINATION ${package_dir} COMPONENT sdk)
+endforeach()
 install(TARGETS eventhub_processor_prometheus
   EXPORT eventhub-processor-prometheus-targets
   ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT sdk)
@@ -45,7 +52,7 @@ write_basic_package_version_file(${CMAKE_CURRENT_BINARY_DIR}/eventhub-config-ver
   COMPATIBILITY SameMinorVersion)
 # From the folder of eventhub.pc to the prefix: `lib` is one folder, `lib/x86_64-linux-gnu` two.
 string(REGEX REPLACE "[^/]+" ".." eventhub_pc_up "${CMAKE_INSTALL_LIBDIR}")
-foreach(module IN ITEMS eventhub eventhub-outbox eventhub-processor-postgres eventhub-processor-prometheus
+foreach(module IN ITEMS eventhub eventhub-outbox eventhub-outbox-postgres eventhub-outbox-sqlite eventhub-processor-postgres eventhub-processor-prometheus
         eventhub-processor-rocksdb eventhub-processor-sqlite)
   configure_file(${CMAKE_CURRENT_SOURCE_DIR}/${module}.pc.in ${CMAKE_CURRENT_BINARY_DIR}/${module}.pc
     @ONLY)
@@ -57,6 +64,8 @@ install(FILES
 install(FILES
   ${CMAKE_CURRENT_BINARY_DIR}/eventhub.pc
   ${CMAKE_CURRENT_BINARY_DIR}/eventhub-outbox.pc
+  ${CMAKE_CURRENT_BINARY_DIR}/eventhub-outbox-postgres.pc
+  ${CMAKE_CURRENT_BINARY_DIR}/eventhub-outbox-sqlite.pc
   ${CMAKE_CURRENT_BINARY_DIR}/eventhub-processor-postgres.pc
   ${CMAKE_CURRENT_BINARY_DIR}/eventhub-processor-prometheus.pc
   ${CMAKE_CURRENT_BINARY_DIR}/eventhub-processor-rocksdb.pc

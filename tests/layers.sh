@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Checks that includes follow the layers: main, testing -> rpc -> link -> core, client; rpc -> core -> storage -> base; core -> filter -> wire, base;
-# client -> wire and base; of it, processors and the command line -> filter, which they evaluate without a hub; the command line -> json; json -> wire. All may use the messages of the contract.
+# client -> wire and base; of it, processors and the command line -> filter, which they evaluate without a hub; the command line and the outbox -> json; json -> wire. All may use the messages of the contract.
 # CMake's targets say who links whom, but all packaged headers are in one folder, so that is not enough.
 #
 # Within core, server/core/rooms.txt says which room uses which. `layers.sh --graph` prints who includes whom, and how often.

@@ -26,6 +26,7 @@ cmake --build "$work/cmake" >"$work/build.log" || {
 "$work/cmake/outside_test"
 "$work/cmake/outside_rule_test"
 "$work/cmake/outside_outbox" "$work/outbox"
+"$work/cmake/outside_relay" "$work/relay.db"
 "$work/cmake/outside_view" "$work/view"
 
 echo "== pkg-config"
@@ -42,6 +43,11 @@ read -ra compile <<<"$(pkg-config --cflags eventhub-outbox)"
 read -ra link <<<"$(pkg-config --libs eventhub-outbox)"
 "$cxx" -std=c++20 "${compile[@]}" "$here/outside_outbox.cc" -o "$work/outside_outbox" "${link[@]}"
 "$work/outside_outbox" "$work/another_outbox"
+
+read -ra compile <<<"$(pkg-config --cflags eventhub-outbox-{postgres,sqlite})"
+read -ra link <<<"$(pkg-config --libs eventhub-outbox-{postgres,sqlite})"
+"$cxx" -std=c++20 "${compile[@]}" "$here/outside_relay.cc" -o "$work/outside_relay" "${link[@]}"
+"$work/outside_relay" "$work/another_relay.db"
 
 read -ra compile <<<"$(pkg-config --cflags eventhub-processor-{postgres,prometheus,rocksdb,sqlite})"
 read -ra link <<<"$(pkg-config --libs eventhub-processor-{postgres,prometheus,rocksdb,sqlite})"

@@ -180,6 +180,11 @@ PublishReply FlakyHub::Process(const v1::PublishStreamRequest& request) {
   return reply;
 }
 
+PublishReply FlakyHub::Take(const v1::PublishStreamRequest& request) {
+  MutexLock lock(mutex_);
+  return Process(request);
+}
+
 void FlakyHub::SetFaults(int before, int after) {
   MutexLock lock(mutex_);
   before_ = before;

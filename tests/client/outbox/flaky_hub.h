@@ -45,6 +45,9 @@ class FlakyHub : public Connection, private PublishStreams {
   // Forgets all producers.
   void ForgetProducers();
 
+  // Takes a request, as from a stream.
+  PublishReply Take(const v1::PublishStreamRequest& request);
+
   // The ids of the events of a topic, in order.
   std::vector<std::string> Ids(const std::string& topic) const;
   size_t requests() const;

@@ -132,7 +132,7 @@ TEST_P(OutboxCrashTest, AcceptedIsInTheLogExactlyOnceAndInOrder) {
     collect(service);
     if (kind != 0) hub_.Start();
   }
-  Child drain(Arguments("drain"));
+  Child drain(Arguments(GetParam() == std::string("relay") ? "drain-relay" : "drain"));
   ASSERT_EQ(drain.Wait(), 0);
   EXPECT_FALSE(accepted.empty());
 
@@ -159,7 +159,7 @@ TEST_P(OutboxCrashTest, AcceptedIsInTheLogExactlyOnceAndInOrder) {
   std::cout << accepted.size() << " events accepted, " << ids.size() << " in the log\n";
 }
 
-INSTANTIATE_TEST_SUITE_P(Modes, OutboxCrashTest, testing::Values("always", "spill"),
+INSTANTIATE_TEST_SUITE_P(Modes, OutboxCrashTest, testing::Values("always", "spill", "relay"),
                          [](const auto& info) { return std::string(info.param); });
 
 }  // namespace
