@@ -112,6 +112,26 @@ TEST_F(TypedHandlersTest, ParksUndecodableEventsWithTheReason) {
   EXPECT_THAT(Parked("topic", "text/plain", "hello"), HasSubstr("neither protobuf nor JSON"));
 }
 
+TEST_F(TypedHandlersTest, PreparesEventsBeforeTheyAreDecoded) {
+  absl::Status status;
+  handlers_.Prepare([&](v1::Event& event) {
+    event.set_data(R"({"id": "o1", "total": 42})");
+    return status;
+  });
+  const Delivered event("order", "", "");
+  EXPECT_EQ(event.To(handlers_).kind, Outcome::Kind::kAck);
+  EXPECT_THAT(seen_, ElementsAre("o1 42"));
+  status = absl::UnavailableError("the disk is away");
+  const Outcome retried = event.To(handlers_);
+  EXPECT_EQ(retried.kind, Outcome::Kind::kRetry);
+  EXPECT_EQ(retried.reason, "the disk is away");
+  status = absl::NotFoundError("the data is gone");
+  const Outcome parked = event.To(handlers_);
+  EXPECT_EQ(parked.kind, Outcome::Kind::kPark);
+  EXPECT_EQ(parked.reason, "the data is gone");
+  EXPECT_EQ(seen_.size(), 1u);
+}
+
 TEST(DecodeDataTest, ReturnsTheDataOrWhatIsWrongWithIt) {
   v1::Event event;
   event.set_data(R"({"id": "ord-81", "total": 42})");
@@ -141,8 +161,11 @@ TEST_F(AsyncTypedHandlersTest, SettleLaterAndParkUndecodableEvents) {
   handlers.On<shop::Order>("order", [&](TypedEvent<shop::Order> order, Settler settler) {
     held.emplace_back(std::move(order), std::move(settler));
   });
+  handlers.Prepare([](v1::Event& event) {
+    return event.data() == "!" ? absl::NotFoundError("gone") : absl::OkStatus();
+  });
   StartQueue({.on_event_async = handlers});
-  v1::ConsumeResponse response = Events(0, 0, 3);
+  v1::ConsumeResponse response = Events(0, 0, 4);
   const auto set = [&](int i, const char* type, const char* data) {
     v1::Event& event = *response.mutable_batches(0)->mutable_events(i);
     event.set_type(type);
@@ -151,6 +174,7 @@ TEST_F(AsyncTypedHandlersTest, SettleLaterAndParkUndecodableEvents) {
   set(0, "order", R"({"id": "o1", "total": 42})");
   set(1, "order", "?");
   set(2, "news", "");
+  set(3, "order", "!");
   hub_->Send(response);
   Run();
   ASSERT_EQ(held.size(), 1u);
@@ -158,7 +182,8 @@ TEST_F(AsyncTypedHandlersTest, SettleLaterAndParkUndecodableEvents) {
   const std::vector<std::string> sent = Sent();
   ASSERT_EQ(sent.size(), 1u);
   EXPECT_THAT(sent[0], HasSubstr("park 0@10 [1,2): the data is not as expected"));
-  EXPECT_THAT(SettleLast(), ElementsAre("skip 0@10 [2,3): no handler for type news"));
+  EXPECT_THAT(SettleLast(),
+              ElementsAre("skip 0@10 [2,3): no handler for type news", "park 0@10 [3,4): gone"));
   held[0].second.Ack();
   EXPECT_THAT(SettleLast(), ElementsAre("ack 0@10 [0,1)"));
 }

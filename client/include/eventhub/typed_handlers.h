@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -103,16 +104,29 @@ class TypedHandlers {
     return *this;
   }
 
+  // Sets a function that changes each event before its data is decoded, e.g. to get large data from
+  // where it is (eventhub/claim_check.h). An error that may pass (UNAVAILABLE, DEADLINE_EXCEEDED,
+  // RESOURCE_EXHAUSTED, ABORTED, CANCELLED) retries the event; others make it a dead letter.
+  TypedHandlers& Prepare(std::function<absl::Status(v1::Event& event)> prepare) {
+    prepare_ = std::move(prepare);
+    return *this;
+  }
+
   // The handler for SubscriberOptions::on_event.
   Outcome operator()(const ReceivedEvent& received) const;
 
  private:
   friend class AsyncTypedHandlers;
   using Handler = std::function<Outcome(const ReceivedEvent& received, v1::Event event)>;
+  using PrepareEvent = std::function<absl::Status(v1::Event& event)>;
 
   static std::string Reason(const absl::Status& status);
+  // Parses and prepares the event; otherwise, what becomes of it.
+  static std::optional<Outcome> ToEvent(const ReceivedEvent& received, const PrepareEvent& prepare,
+                                        v1::Event& event);
 
   Unhandled unhandled_;
+  PrepareEvent prepare_;
   std::map<std::string, Handler, std::less<>> handlers_;
 };
 
@@ -146,6 +160,12 @@ class AsyncTypedHandlers {
     return *this;
   }
 
+  // As above.
+  AsyncTypedHandlers& Prepare(std::function<absl::Status(v1::Event& event)> prepare) {
+    prepare_ = std::move(prepare);
+    return *this;
+  }
+
   // The handler for SubscriberOptions::on_event_async.
   void operator()(ReceivedEvent received, Settler settler) const;
 
@@ -153,6 +173,7 @@ class AsyncTypedHandlers {
   using Handler = std::function<void(ReceivedEvent received, v1::Event event, Settler settler)>;
 
   Unhandled unhandled_;
+  TypedHandlers::PrepareEvent prepare_;
   std::map<std::string, Handler, std::less<>> handlers_;
 };
 

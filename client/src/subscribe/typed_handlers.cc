@@ -48,6 +48,20 @@ Outcome OutcomeOf(Unhandled unhandled, std::string_view type) {
   return Outcome::Skip(NoHandler(type));
 }
 
+// Whether preparing the event again may succeed.
+bool IsPassing(const absl::Status& status) {
+  switch (status.code()) {
+    case absl::StatusCode::kUnavailable:
+    case absl::StatusCode::kDeadlineExceeded:
+    case absl::StatusCode::kResourceExhausted:
+    case absl::StatusCode::kAborted:
+    case absl::StatusCode::kCancelled:
+      return true;
+    default:
+      return false;
+  }
+}
+
 // Events without a handler are not parsed.
 std::string_view TypeOf(const ReceivedEvent& received) {
   return wire::LastBytes(received.bytes(), v1::Event::kTypeFieldNumber);
@@ -77,13 +91,23 @@ std::string TypedHandlers::Reason(const absl::Status& status) {
   return std::string(status.message());
 }
 
+std::optional<Outcome> TypedHandlers::ToEvent(const ReceivedEvent& received,
+                                              const PrepareEvent& prepare, v1::Event& event) {
+  const absl::Status parsed = received.ParseTo(event);
+  if (!parsed.ok()) return Outcome::Park(Reason(parsed));
+  const absl::Status prepared = prepare ? prepare(event) : absl::OkStatus();
+  if (prepared.ok()) return std::nullopt;
+  return IsPassing(prepared) ? Outcome::Retry(Reason(prepared)) : Outcome::Park(Reason(prepared));
+}
+
 Outcome TypedHandlers::operator()(const ReceivedEvent& received) const {
   const std::string_view type = TypeOf(received);
   const auto handler = handlers_.find(type);
   if (handler == handlers_.end()) return OutcomeOf(unhandled_, type);
   v1::Event event;
-  const absl::Status parsed = received.ParseTo(event);
-  if (!parsed.ok()) return Outcome::Park(Reason(parsed));
+  if (std::optional<Outcome> outcome = ToEvent(received, prepare_, event)) {
+    return *std::move(outcome);
+  }
   return handler->second(received, std::move(event));
 }
 
@@ -95,9 +119,8 @@ void AsyncTypedHandlers::operator()(ReceivedEvent received, Settler settler) con
     return;
   }
   v1::Event event;
-  const absl::Status parsed = received.ParseTo(event);
-  if (!parsed.ok()) {
-    settler.Park(TypedHandlers::Reason(parsed));
+  if (std::optional<Outcome> outcome = TypedHandlers::ToEvent(received, prepare_, event)) {
+    settler.Settle(*std::move(outcome));
     return;
   }
   handler->second(received, std::move(event), std::move(settler));
