@@ -20,6 +20,7 @@ struct Bundle {
 
 // Whether any pipeline gave up on the event.
 inline bool HasFault(const Trigger& trigger) {
+  if (!trigger.unknown.empty()) return true;
   for (const Task& task : trigger.tasks) {
     if (task.fault != nullptr) return true;
   }

@@ -2,21 +2,24 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <string_view>
 
+#include "absl/types/span.h"
 #include "eventhub/processor/arrival.h"
 #include "eventhub/processor/internal/trigger.h"
 #include "eventhub/settler.h"
 
 namespace eventhub::processor::internal {
 
-// An event as it was delivered. `bytes` are valid until it is settled.
+// An event as it was delivered. `bytes` and `pipelines` are valid until it is settled.
 struct Delivered {
   std::string_view bytes;
   Arrival arrival;
   uint64_t lease_epoch = 0;
   uint64_t session = 0;
   client::Settler settler{};
+  absl::Span<const std::string> pipelines{};  // To which it was redriven; empty: to all.
 };
 
 // An event in flight and its settler, which tests do without.

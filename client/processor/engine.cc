@@ -63,6 +63,20 @@ std::vector<std::string> IdsOf(const std::vector<AnyPipeline>& pipelines) {
   return ids;
 }
 
+// Gives the faults of the tasks that share a fate a name in common.
+void NameGroup(Task& first) {
+  if (first.next_bound == &first || !first.fault->group.empty()) return;
+  std::string name = first.fault->id;  // The least id, so that a retry names it alike.
+  for (Task* task = first.next_bound; task != &first; task = task->next_bound) {
+    name = std::min(name, task->fault->id);
+  }
+  Task* task = &first;
+  do {
+    task->fault->group = name;
+    task = task->next_bound;
+  } while (task != &first);
+}
+
 absl::Status Named(const std::string& id, const absl::Status& status) {
   return absl::Status(status.code(),
                       absl::StrCat("pipeline ", id, ": ", std::string(status.message())));
@@ -213,6 +227,22 @@ void Engine::FindWanted(const Delivered& delivered) {
   }
 }
 
+std::vector<std::string> Engine::KeepNamed(absl::Span<const std::string> names) {
+  std::erase_if(wanted_, [&](Line* line) {
+    const bool other = std::find(names.begin(), names.end(), line->description.id()) == names.end();
+    if (other) line->runtime.counters().passed_over.Add(1);
+    return other;
+  });
+  std::vector<std::string> unknown;
+  for (const std::string& name : names) {
+    const bool known = std::any_of(lines_.begin(), lines_.end(), [&](const auto& line) {
+      return line->description.id() == name;
+    });
+    if (!known) unknown.push_back(name);
+  }
+  return unknown;
+}
+
 InFlight& Engine::NewTrigger(Delivered& delivered) {
   std::unique_ptr<InFlight> trigger;
   if (free_.empty()) {
@@ -270,13 +300,20 @@ void Engine::TakeRestored(Delivered delivered) {
 void Engine::TakeNow(Delivered delivered) {
   FindWanted(delivered);
   InFlight& trigger = NewTrigger(delivered);
-  if (wanted_.empty()) {
+  if (!delivered.pipelines.empty()) trigger.unknown = KeepNamed(delivered.pipelines);
+  if (wanted_.empty() && trigger.unknown.empty()) {
     Settle(trigger, Outcome::Ack());
     return;
   }
   if (!trigger.event.ParseFromArray(delivered.bytes.data(),
                                     static_cast<int>(delivered.bytes.size()))) {
     Settle(trigger, Outcome::Park("it is not an eventhub.v1.Event"));
+    return;
+  }
+  if (wanted_.empty()) {
+    Bundle bundle;
+    bundle.triggers.push_back(&trigger);
+    OnCommitted(bundle, /*acked=*/false);
     return;
   }
   trigger.open = static_cast<uint32_t>(wanted_.size());
@@ -345,11 +382,20 @@ void Engine::Finish(Task& task) {
 
 void Engine::Fail(Task& task, std::string_view step, int attempts, const Failure& failure) {
   if (task.fault != nullptr) return;  // The first one counts.
-  task.fault = MakeFault({.subscription = options_.subscription,
-                          .pipeline = task.pipeline->id(),
-                          .step = step,
-                          .attempts = attempts},
-                         failure, *task.trigger, clock_.Now());
+  task.fault = NewFault(task.pipeline->id(), step, attempts, failure, *task.trigger);
+}
+
+std::unique_ptr<Fault> Engine::NewFault(std::string_view pipeline, std::string_view step,
+                                        int attempts, Failure failure,
+                                        const Trigger& trigger) const {
+  std::unique_ptr<Fault> fault = MakeFault({.subscription = options_.subscription,
+                                            .processor = options_.source,
+                                            .pipeline = pipeline,
+                                            .step = step,
+                                            .attempts = attempts},
+                                           std::move(failure), trigger, clock_.Now());
+  Redact(options_.hooks.redact, *fault);
+  return fault;
 }
 
 void Engine::Bind(Task& a, Task& b) {
@@ -421,12 +467,14 @@ void Engine::SpreadFaults(const Bundle& bundle) {
       for (Task* other = task.next_bound; other != &task; other = other->next_bound) {
         if (other->fault != nullptr) break;  // It was here.
         other->fault =
-            MakeFault({.subscription = options_.subscription,
-                       .pipeline = task.pipeline->id(),
-                       .step = task.fault->step,
-                       .attempts = static_cast<int>(task.fault->attempts)},
-                      {task.fault->type, task.fault->message}, *other->trigger, clock_.Now());
+            NewFault(task.pipeline->id(), task.fault->step, static_cast<int>(task.fault->attempts),
+                     {task.fault->type, task.fault->message, task.fault->causes}, *other->trigger);
       }
+    }
+  }
+  for (Trigger* const trigger : bundle.triggers) {
+    for (Task& task : trigger->tasks) {
+      if (task.fault != nullptr) NameGroup(task);
     }
   }
 }
@@ -442,6 +490,18 @@ void Engine::Measure(Bundle& bundle) const {
 void Engine::OnCommitted(Bundle& bundle, bool acked) {
   for (Trigger* const trigger : bundle.triggers) {
     std::vector<std::string> reasons;
+    std::vector<client::FaultDetail> details;
+    const auto add = [&](const Fault& fault) {
+      reasons.push_back(ReasonOf(fault));
+      details.push_back(DetailOf(fault));
+      // What is read back became a dead letter when it was delivered.
+      if (!trigger->arrival.restored) TellFault(fault);
+    };
+    for (const std::string& pipeline : trigger->unknown) {
+      add(*NewFault(pipeline, "", 1,
+                    FailureOf(absl::NotFoundError("the processor has no such pipeline")),
+                    *trigger));
+    }
     for (Task& task : trigger->tasks) {
       if (task.pipeline == nullptr) continue;
       if (task.fault == nullptr) {
@@ -449,12 +509,10 @@ void Engine::OnCommitted(Bundle& bundle, bool acked) {
         continue;
       }
       task.pipeline->counters().faults.Add(1);
-      reasons.push_back(ReasonOf(*task.fault));
-      // What is read back became a dead letter when it was delivered.
-      if (!trigger->arrival.restored) TellFault(*task.fault);
+      add(*task.fault);
     }
     if (!reasons.empty()) {
-      Settle(*trigger, Outcome::Park(absl::StrJoin(reasons, "; ")));
+      Settle(*trigger, Outcome::Park(absl::StrJoin(reasons, "; "), std::move(details)));
     } else {
       Settle(*trigger, acked ? Outcome::Settled() : Outcome::Ack());
     }
@@ -525,6 +583,7 @@ void Engine::Settle(Trigger& trigger, Outcome outcome) {
   trigger.next = nullptr;
   trigger.next_bound = &trigger;
   trigger.released = false;
+  trigger.unknown.clear();
   trigger.lane = 0;
   std::unique_ptr<InFlight> owned(static_cast<InFlight*>(&trigger));
   if (owned->bytes <= kMaxReusedBytes) free_.push_back(std::move(owned));

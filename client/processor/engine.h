@@ -15,6 +15,7 @@
 #include "absl/random/bit_gen_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/types/span.h"
 #include "client/processor/commit_queue.h"
 #include "client/processor/delivered.h"
 #include "client/processor/host.h"
@@ -121,6 +122,8 @@ class Engine : private CommitQueue::Owner, private ViewKeeper::Owner {
   void FindWanted(const Delivered& delivered);
   // An event that is in flight is delivered again: the former delivery is lost.
   void Supersede(const Delivered& delivered);
+  // Of these, the ones that a redriven event is for. Returns those that do not exist.
+  std::vector<std::string> KeepNamed(absl::Span<const std::string> names);
   InFlight& NewTrigger(Delivered& delivered);
   // Its place among the events of its key, if a pipeline that wants it asks for it.
   uint64_t LaneOf(const Trigger& trigger) const;
@@ -133,7 +136,10 @@ class Engine : private CommitQueue::Owner, private ViewKeeper::Owner {
   void Resolve(Bundle bundle);
   // Whether what was published for the event may have been committed before without its ack.
   static bool NeedsPieces(const Bundle& bundle);
-  // A task that shares the fate of one that failed, failed.
+  // Of the pipeline, redacted.
+  std::unique_ptr<Fault> NewFault(std::string_view pipeline, std::string_view step, int attempts,
+                                  Failure failure, const Trigger& trigger) const;
+  // A task that shares the fate of one that failed, failed. They form a group.
   void SpreadFaults(const Bundle& bundle);
   void Measure(Bundle& bundle) const;
   void Settle(Trigger& trigger, client::Outcome outcome);

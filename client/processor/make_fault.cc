@@ -1,6 +1,7 @@
 #include "client/processor/make_fault.h"
 
 #include <cxxabi.h>
+#include <unistd.h>
 
 #include <cstdlib>
 #include <exception>
@@ -8,7 +9,8 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "eventhub/partition.h"
+#include "absl/strings/str_split.h"
+#include "proto/wire/fault_id.h"
 
 namespace eventhub::processor {
 
@@ -16,6 +18,20 @@ std::string ReasonOf(const Fault& fault) {
   return absl::StrCat("pipeline ", fault.pipeline, ", step ", fault.step, ": ", fault.type,
                       fault.attempts > 1 ? absl::StrCat(" in ", fault.attempts, " attempts") : "",
                       ": ", fault.message, " [fault ", fault.id, "]");
+}
+
+client::FaultDetail DetailOf(const Fault& fault) {
+  return {.processor = fault.processor,
+          .pipeline = fault.pipeline,
+          .step = fault.step,
+          .error = fault.type,
+          .message = fault.message,
+          .causes = fault.causes,
+          .attempts = fault.attempts,
+          .host = fault.host,
+          .time = fault.time,
+          .trace_id = fault.trace_id,
+          .group = fault.group};
 }
 
 namespace internal {
@@ -29,18 +45,38 @@ std::string NameOf(const std::type_info& type) {
   return text;
 }
 
-// Each part is preceded by its length, so that no two lists of parts have the same text.
-std::string FaultId(const FaultPlace& place, const v1::Event& event) {
-  std::string text;
-  for (const std::string_view part :
-       {place.subscription, place.pipeline, std::string_view(event.source()),
-        std::string_view(event.id())}) {
-    absl::StrAppend(&text, part.size(), ":", std::string(part));
+constexpr size_t kMaxCausesKept = 8;
+
+// Adds the exceptions that are nested in the one being handled.
+void AddNested(const std::exception& exception, std::vector<std::string>& causes) {
+  if (causes.size() == kMaxCausesKept) return;
+  try {
+    std::rethrow_if_nested(exception);
+  } catch (const std::exception& nested) {
+    causes.push_back(absl::StrCat(NameOf(typeid(nested)), ": ", nested.what()));
+    AddNested(nested, causes);
+  } catch (...) {
+    causes.emplace_back("an exception that is no std::exception");
   }
-  const uint64_t first = client::KeyHash(text);
-  text += "2";
-  return absl::StrCat(absl::Hex(first, absl::kZeroPad16),
-                      absl::Hex(client::KeyHash(text), absl::kZeroPad16));
+}
+
+absl::string_view ViewOf(std::string_view text) { return {text.data(), text.size()}; }
+
+const std::string& HostName() {
+  static const std::string* const name = [] {
+    char buffer[256] = "";
+    return new std::string(gethostname(buffer, sizeof(buffer) - 1) == 0 ? buffer : "");
+  }();
+  return *name;
+}
+
+// Of a W3C trace context: version, trace id, parent id and flags, separated by hyphens.
+std::string TraceId(const v1::Event& event) {
+  const auto it = event.attributes().find("traceparent");
+  if (it == event.attributes().end()) return "";
+  const std::vector<std::string> parts = absl::StrSplit(it->second.string(), '-');
+  constexpr size_t kTraceIdDigits = 32;
+  return parts.size() >= 4 && parts[1].size() == kTraceIdDigits ? parts[1] : "";
 }
 
 }  // namespace
@@ -53,7 +89,9 @@ Failure FailureOfCurrentException() {
   try {
     throw;
   } catch (const std::exception& exception) {
-    return {NameOf(typeid(exception)), exception.what()};
+    Failure failure{NameOf(typeid(exception)), exception.what()};
+    AddNested(exception, failure.causes);
+    return failure;
   } catch (...) {
     const std::type_info* const type = abi::__cxa_current_exception_type();
     return {type == nullptr ? "exception" : NameOf(*type), "is no std::exception"};
@@ -63,11 +101,18 @@ Failure FailureOfCurrentException() {
 std::unique_ptr<Fault> MakeFault(const FaultPlace& place, Failure failure, const Trigger& trigger,
                                  absl::Time now) {
   return std::make_unique<Fault>(Fault{
-      .id = FaultId(place, trigger.event),
+      .id = wire::FaultId({.subscription = ViewOf(place.subscription),
+                           .pipeline = ViewOf(place.pipeline),
+                           .event_source = trigger.event.source(),
+                           .event_id = trigger.event.id(),
+                           .partition = trigger.arrival.partition,
+                           .offset = trigger.arrival.offset}),
+      .processor = std::string(place.processor),
       .pipeline = std::string(place.pipeline),
       .step = std::string(place.step),
       .type = std::move(failure.type),
       .message = std::move(failure.message),
+      .causes = std::move(failure.causes),
       .attempts = static_cast<uint32_t>(place.attempts),
       .event_id = trigger.event.id(),
       .event_source = trigger.event.source(),
@@ -76,7 +121,23 @@ std::unique_ptr<Fault> MakeFault(const FaultPlace& place, Failure failure, const
       .offset = trigger.arrival.offset,
       .delivery_attempt = trigger.arrival.delivery_attempt,
       .time = now,
+      .host = HostName(),
+      .trace_id = TraceId(trigger.event),
   });
+}
+
+void Redact(const std::function<void(Fault&)>& hook, Fault& fault) {
+  if (!hook) return;
+  const std::string id = fault.id;
+  const std::string pipeline = fault.pipeline;
+  try {
+    hook(fault);
+  } catch (...) {  // Nothing that it should have removed may leave the process.
+    fault.message = "removed, because the redaction hook threw an exception";
+    fault.causes.clear();
+  }
+  fault.id = id;
+  fault.pipeline = pipeline;
 }
 
 }  // namespace internal

@@ -1,9 +1,11 @@
 // Makes faults: the one place where it is decided what is kept of a failure.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
@@ -16,6 +18,7 @@ namespace eventhub::processor::internal {
 struct Failure {
   std::string type;
   std::string message;
+  std::vector<std::string> causes{};
 };
 
 Failure FailureOf(const absl::Status& error);
@@ -25,6 +28,7 @@ Failure FailureOfCurrentException();
 // Where it happened.
 struct FaultPlace {
   std::string_view subscription;
+  std::string_view processor;
   std::string_view pipeline;
   std::string_view step;
   int attempts = 1;
@@ -32,5 +36,8 @@ struct FaultPlace {
 
 std::unique_ptr<Fault> MakeFault(const FaultPlace& place, Failure failure, const Trigger& trigger,
                                  absl::Time now);
+
+// Applies a hook of ProcessorHooks; null: none.
+void Redact(const std::function<void(Fault&)>& hook, Fault& fault);
 
 }  // namespace eventhub::processor::internal

@@ -133,7 +133,8 @@ class HubProcessor final : public Processor, private internal::Host {
                                  .replayed = event.replayed()},
                      .lease_epoch = event.lease_epoch(),
                      .session = event.session(),
-                     .settler = std::move(settler)});
+                     .settler = std::move(settler),
+                     .pipelines = event.pipelines()});
     });
   }
 

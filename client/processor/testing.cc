@@ -38,6 +38,15 @@ class TestProcessor::Hub final : private internal::Host {
     return offset;
   }
 
+  void Redrive(uint32_t partition, int64_t offset, std::vector<std::string> pipelines) {
+    Stored& event = At(partition, offset);
+    event.deliveries = 0;
+    event.settled = false;
+    event.redriven = true;
+    event.pipelines = std::move(pipelines);
+    Deliver(partition, offset);
+  }
+
   void Advance(absl::Duration by) {
     const absl::Duration end = clock_.Monotonic() + by;
     Run();
@@ -156,6 +165,8 @@ class TestProcessor::Hub final : private internal::Host {
     uint32_t deliveries = 0;
     bool settled = false;
     uint32_t replays = 0;  // In flight.
+    bool redriven = false;
+    std::vector<std::string> pipelines{};  // To which it was redriven.
   };
 
   // An event of the subscription's topic that is not delivered yet.
@@ -213,9 +224,11 @@ class TestProcessor::Hub final : private internal::Host {
                                               .offset = offset,
                                               .append_time = event.append_time,
                                               .delivery_attempt = event.deliveries,
-                                              .redelivered = event.deliveries > 1},
+                                              .redelivered = event.deliveries > 1,
+                                              .replayed = event.redriven},
                                   .lease_epoch = lease_epoch_,
-                                  .session = session_};
+                                  .session = session_,
+                                  .pipelines = event.pipelines};
     engine_->Take(std::move(delivered));
   }
   void TakeReplayed(uint32_t partition, int64_t offset) {
@@ -268,7 +281,7 @@ class TestProcessor::Hub final : private internal::Host {
     if (trigger.arrival.restored) return;
     if (trigger.session != session_) return;  // Its lease is over.
     Stored& event = At(trigger.arrival.partition, trigger.arrival.offset);
-    if (trigger.arrival.replayed) {
+    if (trigger.arrival.replayed && !event.redriven) {
       --event.replays;
       return;
     }
@@ -283,6 +296,7 @@ class TestProcessor::Hub final : private internal::Host {
   }
   void MarkSettled(Stored& stored, Outcome outcome) {
     stored.settled = true;
+    stored.redriven = false;
     v1::Event event;
     event.ParseFromString(stored.bytes);
     settled_.push_back({std::move(event), std::move(outcome)});
@@ -412,6 +426,11 @@ TestProcessor::~TestProcessor() = default;
 
 int64_t TestProcessor::Deliver(const v1::Event& event, uint32_t partition) {
   return hub_->Deliver(event, partition);
+}
+
+void TestProcessor::Redrive(int64_t offset, std::vector<std::string> pipelines,
+                            uint32_t partition) {
+  hub_->Redrive(partition, offset, std::move(pipelines));
 }
 
 void TestProcessor::Advance(absl::Duration by) { hub_->Advance(by); }

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <iterator>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -31,6 +32,7 @@ class ReceivedEvent {
   uint32_t delivery_attempt() const;
   bool replayed() const;
   bool redelivered() const;
+  const std::vector<std::string>& pipelines() const;
   uint64_t lease_epoch() const;
   uint64_t session() const;
 
@@ -106,6 +108,9 @@ class EventBatch {
   // Whether a consumer may have handled the events before. May be true even in the first attempt:
   // see delivery_attempt.
   bool redelivered() const { return redelivered_; }
+  // The pipelines to which the events are redriven, because they gave up on them; others pass the
+  // events over. Empty: all; and always for consumers that report no pipelines (FaultDetail).
+  const std::vector<std::string>& pipelines() const { return pipelines_; }
   // The epoch of the lease under which the events were delivered; 0 without a subscription.
   uint64_t lease_epoch() const { return lease_epoch_; }
   // The run of these events, see PartitionOffset; 0 with a subscription.
@@ -158,6 +163,7 @@ class EventBatch {
   uint64_t run_ = 0;
   bool replayed_ = false;
   bool redelivered_ = false;
+  std::vector<std::string> pipelines_;
   bool caught_up_ = false;
   bool done_ = false;
 };
@@ -167,6 +173,9 @@ inline absl::Time ReceivedEvent::append_time() const { return batch_->append_tim
 inline uint32_t ReceivedEvent::delivery_attempt() const { return batch_->delivery_attempt(); }
 inline bool ReceivedEvent::replayed() const { return batch_->replayed(); }
 inline bool ReceivedEvent::redelivered() const { return batch_->redelivered(); }
+inline const std::vector<std::string>& ReceivedEvent::pipelines() const {
+  return batch_->pipelines();
+}
 inline uint64_t ReceivedEvent::lease_epoch() const { return batch_->lease_epoch(); }
 inline uint64_t ReceivedEvent::session() const { return batch_->session(); }
 

@@ -16,6 +16,7 @@
 #include "absl/time/time.h"
 #include "eventhub/connection.h"
 #include "eventhub/event_batch.h"
+#include "eventhub/fault.h"
 #include "eventhub/retry.h"
 #include "eventhub/settler.h"
 #include "eventhub/subscription.h"
@@ -42,6 +43,13 @@ struct Outcome {
   static Outcome Park(std::string reason) {
     return {.kind = Kind::kPark, .reason = std::move(reason)};
   }
+  // With details: one for each pipeline that failed. The event becomes as many dead letters, at
+  // most 100. Of details of one pipeline, the first counts.
+  static Outcome Park(std::string reason, std::vector<FaultDetail> faults) {
+    return {.kind = Kind::kPark,
+            .reason = std::move(reason),
+            .faults = std::make_shared<const std::vector<FaultDetail>>(std::move(faults))};
+  }
   static Outcome Settled() { return {.kind = Kind::kSettled}; }
   static Outcome Skip(std::string reason) {
     return {.kind = Kind::kSkip, .reason = std::move(reason)};
@@ -51,6 +59,8 @@ struct Outcome {
   // For people: shown in the hub's stats and kept with a dead letter. Truncated to 512 bytes.
   std::string reason{};
   std::optional<absl::Duration> delay{};
+  // Kept with the dead letter that a kPark, or the last kRetry, makes of the event. Null: none.
+  FaultDetails faults{};
 };
 
 // The outcomes of the events of a batch: `all`, except for the events in `except`, which are named

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/time/time.h"
+#include "eventhub/fault.h"
 #include "eventhub/filter.h"
 #include "eventhub/position.h"
 #include "eventhub/topic.h"
@@ -218,6 +219,16 @@ struct Snapshot {
   uint64_t lag_events = 0;  // Unsettled events at that time.
 };
 
+// What became of a dead letter.
+enum class DeadLetterState {
+  kUnknown,      // The hub is older, or newer, than faults.
+  kOpen,         // It waits for a decision.
+  kFailedAgain,  // It is open, and its event failed before in the same pipeline.
+  kResubmitted,  // It was redriven, and its event is not settled yet.
+  kResolved,     // It was redriven, and its event is settled.
+  kDiscarded,
+};
+
 // An event that its subscription gave up on.
 struct DeadLetter {
   uint32_t partition = 0;  // Its position in the dead-letter topic, which identifies it.
@@ -231,9 +242,18 @@ struct DeadLetter {
   // The event no longer exists, and `event` is empty: it was trimmed, or its topics were deleted.
   bool event_trimmed = false;
   std::string topic{};  // The dead-letter topic that holds it; empty if that was deleted.
+  // Identifies the fault: this event in this pipeline of this subscription, however often it
+  // fails. Empty if an older hub made the letter.
+  std::string fault_id{};
+  std::optional<FaultDetail> fault{};  // What the consumer reported, if anything.
+  DeadLetterState state = DeadLetterState::kUnknown;
+  uint32_t failures = 1;                         // How often it was given up.
+  absl::Time first_time = absl::InfinitePast();  // When it was first given up.
+  std::optional<absl::Time> close_time{};        // When it was redriven or discarded.
+  std::string subscription{};
 };
 
-// Selects open dead letters that meet all conditions. Without conditions, selects all.
+// Selects dead letters that meet all conditions. Without conditions, selects all that are open.
 struct DeadLetterSelector {
   std::vector<PartitionRange> ranges{};    // Offsets in the dead-letter topic; empty: all.
   std::optional<absl::Time> start_time{};  // Became dead letters at this time or later.
@@ -241,13 +261,52 @@ struct DeadLetterSelector {
   std::vector<std::string> types{};        // With one of these event types; empty: any.
   std::string reason_contains{};           // Empty: any reason.
   std::string topic{};                     // In this dead-letter topic; empty: in any.
+  // With one of these values in FaultDetail, or in DeadLetter; empty: any.
+  std::vector<std::string> fault_ids{};
+  std::vector<std::string> processors{};
+  std::vector<std::string> pipelines{};
+  std::vector<std::string> steps{};
+  std::vector<std::string> errors{};
+  std::vector<std::string> groups{};
+  // Whose event, as it is in the dead-letter topic, passes.
+  std::optional<Filter> filter{};
+  // In one of these states; empty: open, failed again or not. Only those two can be closed.
+  std::vector<DeadLetterState> states{};
+};
+
+// Dead letters of one subscription that failed alike.
+struct DeadLetterGroup {
+  std::string subscription{};
+  std::string processor{};  // As in FaultDetail; empty if the consumer reported nothing.
+  std::string pipeline{};
+  std::string step{};
+  std::string error{};
+  uint64_t events = 0;
+  uint64_t failed_again = 0;                     // Of these.
+  absl::Time first_time = absl::InfinitePast();  // When the first and the last were given up.
+  absl::Time last_time = absl::InfinitePast();
+  std::string message{};  // Of the last.
+};
+
+// Letters to close, a page at a time.
+struct CloseLettersSpec {
+  DeadLetterSelector selector{};
+  bool dry_run = false;     // Only count them.
+  uint32_t max_events = 0;  // Of a page, at most 10,000; 0: one page has all.
+  std::string page_token{};
+  // Only for a redrive: to all pipelines, not only to that of the letter; and the limit of all
+  // redrives and replays of the subscription from now on. Unset: as it is.
+  bool all_pipelines = false;
+  std::optional<RateLimit> rate_limit{};
 };
 
 // The result of a redrive, or of its dry run.
 struct RedriveResult {
-  uint64_t events = 0;   // Return to the subscription.
-  uint64_t to_come = 0;  // Stay, because the subscription has not reached their events yet.
-  uint64_t trimmed = 0;  // Stay, because their events no longer exist.
+  uint64_t events = 0;     // Return to the subscription.
+  uint64_t to_come = 0;    // Stay, because the subscription has not reached their events yet.
+  uint64_t trimmed = 0;    // Stay, because their events no longer exist.
+  uint64_t in_flight = 0;  // Stay, because their events are in flight to others.
+  std::string next_page_token{};  // With CloseLettersSpec::max_events; empty: all are done.
 };
 
 }  // namespace eventhub::client

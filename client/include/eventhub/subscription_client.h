@@ -81,10 +81,11 @@ class SubscriptionClient {
   absl::Status ListDeadLetters(const std::string& subscription, const DeadLetterSelector& selector,
                                bool with_data, absl::FunctionRef<bool(DeadLetter)> visit);
 
-  // Returns dead letters to the subscription; with `dry_run`, only counts them. Dead letters stay
-  // if the subscription has not reached their events again after a seek back, or if their events no
-  // longer exist. After DEADLINE_EXCEEDED some have been returned; a retry continues with the
-  // others.
+  // Returns dead letters to the subscription, those of a pipeline to that pipeline only (see
+  // ReceivedEvent::pipelines); with `dry_run`, only counts them. Dead letters stay if the
+  // subscription has not reached their events again after a seek back, if their events no longer
+  // exist, or while they are in flight to another pipeline. After DEADLINE_EXCEEDED some have been
+  // returned; a retry continues with the others.
   absl::StatusOr<RedriveResult> RedriveDeadLetters(const std::string& subscription,
                                                    const DeadLetterSelector& selector,
                                                    bool dry_run = false);

@@ -1,9 +1,11 @@
 #include "client/src/admin/subscription_proto.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "client/src/base/proto_time.h"
 #include "client/src/read/position_proto.h"
+#include "client/src/subscribe/fault_proto.h"
 
 namespace eventhub::client {
 namespace {
@@ -19,11 +21,6 @@ RetryPolicy FromProto(const v1::RetryPolicy& proto) {
   if (proto.has_min_backoff()) policy.min_backoff = client::FromProto(proto.min_backoff());
   if (proto.has_max_backoff()) policy.max_backoff = client::FromProto(proto.max_backoff());
   return policy;
-}
-
-void ToProto(const RateLimit& limit, v1::RateLimit& proto) {
-  proto.set_events_per_second(limit.events_per_second);
-  proto.set_bytes_per_second(limit.bytes_per_second);
 }
 
 Credit FromProto(const v1::Credit& proto) {
@@ -265,6 +262,11 @@ Snapshot FromProto(const v1::Snapshot& proto) {
   return snapshot;
 }
 
+void ToProto(const RateLimit& limit, v1::RateLimit& proto) {
+  proto.set_events_per_second(limit.events_per_second);
+  proto.set_bytes_per_second(limit.bytes_per_second);
+}
+
 DeadLetter FromProto(v1::DeadLetter proto) {
   DeadLetter letter;
   letter.partition = proto.partition();
@@ -277,6 +279,14 @@ DeadLetter FromProto(v1::DeadLetter proto) {
   letter.event = std::move(*proto.mutable_event());
   letter.event_trimmed = proto.event_trimmed();
   letter.topic = proto.topic();
+  letter.fault_id = proto.fault_id();
+  if (proto.has_fault()) letter.fault = client::FromProto(proto.fault());
+  const bool known = proto.state() >= 0 && proto.state() <= v1::DeadLetter::STATE_DISCARDED;
+  if (known) letter.state = static_cast<DeadLetterState>(proto.state());
+  letter.failures = std::max(proto.failures(), 1U);
+  if (proto.has_first_time()) letter.first_time = client::FromProto(proto.first_time());
+  letter.close_time = OptionalTime(proto.has_close_time(), proto.close_time());
+  letter.subscription = proto.subscription();
   return letter;
 }
 
@@ -293,7 +303,34 @@ v1::DeadLetterSelector ToProto(const DeadLetterSelector& selector) {
   for (const std::string& type : selector.types) proto.add_types(type);
   proto.set_reason_contains(selector.reason_contains);
   proto.set_topic(selector.topic);
+  const auto add = [](const std::vector<std::string>& from, auto& to) {
+    to.Add(from.begin(), from.end());
+  };
+  add(selector.fault_ids, *proto.mutable_fault_ids());
+  add(selector.processors, *proto.mutable_processors());
+  add(selector.pipelines, *proto.mutable_pipelines());
+  add(selector.steps, *proto.mutable_steps());
+  add(selector.errors, *proto.mutable_errors());
+  add(selector.groups, *proto.mutable_groups());
+  if (selector.filter) *proto.mutable_filter() = selector.filter->proto();
+  for (const DeadLetterState state : selector.states) {
+    proto.add_states(static_cast<v1::DeadLetter::State>(state));
+  }
   return proto;
+}
+
+DeadLetterGroup FromProto(const v1::DeadLetterGroup& proto) {
+  DeadLetterGroup group{.subscription = proto.subscription(),
+                        .processor = proto.processor(),
+                        .pipeline = proto.pipeline(),
+                        .step = proto.step(),
+                        .error = proto.error(),
+                        .events = proto.events(),
+                        .failed_again = proto.failed_again()};
+  if (proto.has_first_time()) group.first_time = client::FromProto(proto.first_time());
+  if (proto.has_last_time()) group.last_time = client::FromProto(proto.last_time());
+  group.message = proto.message();
+  return group;
 }
 
 }  // namespace eventhub::client

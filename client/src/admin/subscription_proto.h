@@ -23,5 +23,7 @@ v1::ReplaySubscriptionRequest ToProto(const std::string& name, const ReplaySpec&
 Snapshot FromProto(const v1::Snapshot& proto);
 DeadLetter FromProto(v1::DeadLetter proto);
 v1::DeadLetterSelector ToProto(const DeadLetterSelector& selector);
+DeadLetterGroup FromProto(const v1::DeadLetterGroup& proto);
+void ToProto(const RateLimit& limit, v1::RateLimit& proto);
 
 }  // namespace eventhub::client

@@ -25,18 +25,28 @@ size_t CharacterLength(std::string_view s) {
   return overlong || surrogate || beyond ? 0 : length;
 }
 
-}  // namespace
-
-std::string CleanReason(std::string_view reason) {
+// Moves well-formed text of at most `max_bytes` out of `text`.
+std::string TakeClean(std::string_view& text, size_t max_bytes) {
   std::string clean;
-  while (!reason.empty()) {
-    const size_t length = CharacterLength(reason);
-    const std::string_view character = length == 0 ? "?" : reason.substr(0, length);
-    if (clean.size() + character.size() > kMaxReasonBytes) break;
+  while (!text.empty()) {
+    const size_t length = CharacterLength(text);
+    const std::string_view character = length == 0 ? "?" : text.substr(0, length);
+    if (clean.size() + character.size() > max_bytes) break;
     clean += character;
-    reason.remove_prefix(length == 0 ? 1 : length);
+    text.remove_prefix(length == 0 ? 1 : length);
   }
   return clean;
+}
+
+}  // namespace
+
+std::string CleanReason(std::string_view reason) { return TakeClean(reason, kMaxReasonBytes); }
+
+std::string CleanText(std::string_view text, size_t max_bytes) {
+  if (text.size() <= max_bytes) return TakeClean(text, max_bytes);
+  constexpr size_t kNoteBytes = 32;
+  std::string clean = TakeClean(text, max_bytes - kNoteBytes);
+  return clean + " [" + std::to_string(text.size()) + " bytes cut]";
 }
 
 }  // namespace eventhub::client

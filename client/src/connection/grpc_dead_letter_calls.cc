@@ -6,6 +6,20 @@
 #include "storage/base/status_macros.h"
 
 namespace eventhub::client {
+namespace {
+
+template <typename Request>
+Request PageRequest(const std::string& subscription, const CloseLettersSpec& spec) {
+  Request request;
+  request.set_subscription(subscription);
+  *request.mutable_selector() = ToProto(spec.selector);
+  request.set_dry_run(spec.dry_run);
+  request.set_max_events(spec.max_events);
+  request.set_page_token(spec.page_token);
+  return request;
+}
+
+}  // namespace
 
 absl::StatusOr<Page<DeadLetter>> GrpcDeadLetterCalls::ListDeadLetters(
     const std::string& subscription, const DeadLetterSelector& selector, bool with_data,
@@ -32,7 +46,45 @@ absl::StatusOr<RedriveResult> GrpcDeadLetterCalls::RedriveDeadLetters(
   request.set_dry_run(dry_run);
   ASSIGN_OR_RETURN(const auto response, service_.Call(&Stub::RedriveDeadLetters, request, timeout,
                                                       /*changes_nothing=*/dry_run));
-  return RedriveResult{response.events(), response.to_come(), response.trimmed()};
+  return RedriveResult{.events = response.events(),
+                       .to_come = response.to_come(),
+                       .trimmed = response.trimmed(),
+                       .in_flight = response.in_flight()};
+}
+
+absl::StatusOr<Page<DeadLetterGroup>> GrpcDeadLetterCalls::CountDeadLetters(
+    const std::string& subscription, const DeadLetterSelector& selector,
+    const std::string& page_token, absl::Duration timeout) {
+  v1::CountDeadLettersRequest request;
+  request.set_subscription(subscription);
+  *request.mutable_selector() = ToProto(selector);
+  request.set_page_token(page_token);
+  ASSIGN_OR_RETURN(const auto response, service_.Query(&Stub::CountDeadLetters, request, timeout));
+  Page<DeadLetterGroup> page{.next_page_token = response.next_page_token()};
+  for (const v1::DeadLetterGroup& group : response.groups()) page.items.push_back(FromProto(group));
+  return page;
+}
+
+absl::StatusOr<RedriveResult> GrpcDeadLetterCalls::RedriveDeadLetterPage(
+    const std::string& subscription, const CloseLettersSpec& spec, absl::Duration timeout) {
+  auto request = PageRequest<v1::RedriveDeadLettersRequest>(subscription, spec);
+  request.set_all_pipelines(spec.all_pipelines);
+  if (spec.rate_limit) ToProto(*spec.rate_limit, *request.mutable_rate_limit());
+  ASSIGN_OR_RETURN(const auto response, service_.Call(&Stub::RedriveDeadLetters, request, timeout,
+                                                      /*changes_nothing=*/spec.dry_run));
+  return RedriveResult{.events = response.events(),
+                       .to_come = response.to_come(),
+                       .trimmed = response.trimmed(),
+                       .in_flight = response.in_flight(),
+                       .next_page_token = response.next_page_token()};
+}
+
+absl::StatusOr<RedriveResult> GrpcDeadLetterCalls::DiscardDeadLetterPage(
+    const std::string& subscription, const CloseLettersSpec& spec, absl::Duration timeout) {
+  const auto request = PageRequest<v1::DiscardDeadLettersRequest>(subscription, spec);
+  ASSIGN_OR_RETURN(const auto response, service_.Call(&Stub::DiscardDeadLetters, request, timeout,
+                                                      /*changes_nothing=*/spec.dry_run));
+  return RedriveResult{.events = response.events(), .next_page_token = response.next_page_token()};
 }
 
 absl::StatusOr<uint64_t> GrpcDeadLetterCalls::DiscardDeadLetters(const std::string& subscription,

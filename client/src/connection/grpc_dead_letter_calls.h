@@ -23,6 +23,16 @@ class GrpcDeadLetterCalls final : public DeadLetterCalls {
   absl::StatusOr<RedriveResult> RedriveDeadLetters(const std::string& subscription,
                                                    const DeadLetterSelector& selector, bool dry_run,
                                                    absl::Duration timeout) override;
+  absl::StatusOr<Page<DeadLetterGroup>> CountDeadLetters(const std::string& subscription,
+                                                         const DeadLetterSelector& selector,
+                                                         const std::string& page_token,
+                                                         absl::Duration timeout) override;
+  absl::StatusOr<RedriveResult> RedriveDeadLetterPage(const std::string& subscription,
+                                                      const CloseLettersSpec& spec,
+                                                      absl::Duration timeout) override;
+  absl::StatusOr<RedriveResult> DiscardDeadLetterPage(const std::string& subscription,
+                                                      const CloseLettersSpec& spec,
+                                                      absl::Duration timeout) override;
   absl::StatusOr<uint64_t> DiscardDeadLetters(const std::string& subscription,
                                               const DeadLetterSelector& selector, bool dry_run,
                                               absl::Duration timeout) override;

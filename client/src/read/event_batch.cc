@@ -71,6 +71,7 @@ EventBatch EventBatch::Part(Iterator from, size_t count) const {
   part.replayed_ = replayed_;
   part.run_ = run_;
   part.redelivered_ = redelivered_;
+  part.pipelines_ = pipelines_;
   if (offset_deltas_.empty()) {
     part.base_offset_ = from->offset();
   } else {
@@ -126,6 +127,8 @@ absl::StatusOr<EventBatch> EventBatch::Parse(const Bytes& frame, std::string_vie
       case wire::WireType::kBytes:
         if (field.number() == v1::EventBatch::kEventsFieldNumber) {
           if (batch.size_++ == 0) batch.events_ = message.substr(field.before().size());
+        } else if (field.number() == v1::EventBatch::kPipelinesFieldNumber) {
+          batch.pipelines_.emplace_back(field.bytes());
         } else if (field.number() == v1::EventBatch::kAppendTimeFieldNumber) {
           google::protobuf::Timestamp time;
           if (!time.ParseFromArray(field.bytes().data(), static_cast<int>(field.bytes().size()))) {

@@ -6,6 +6,7 @@
 
 #include "client/src/base/proto_time.h"
 #include "client/src/base/reason.h"
+#include "client/src/subscribe/fault_proto.h"
 
 namespace eventhub::client {
 namespace {
@@ -31,7 +32,7 @@ v1::Nack::Action ActionOf(Outcome::Kind kind) {
 }
 
 bool Same(const Outcome& a, const Outcome& b) {
-  return a.kind == b.kind && a.delay == b.delay && a.reason == b.reason;
+  return a.kind == b.kind && a.delay == b.delay && a.reason == b.reason && a.faults == b.faults;
 }
 
 uint64_t Count(OffsetRange range) { return static_cast<uint64_t>(range.end - range.start); }
@@ -202,7 +203,8 @@ v1::Nack& Lease::AddNack(const Outcome& outcome, v1::ConsumeRequest& request, in
             *nack.mutable_retry_after());
   }
   nack.set_reason(CleanReason(outcome.reason));
-  budget -= kNackBytes + static_cast<int64_t>(nack.reason().size());
+  if (outcome.faults != nullptr) AddFaults(*outcome.faults, nack);
+  budget -= kNackBytes + static_cast<int64_t>(nack.ByteSizeLong());
   return nack;
 }
 

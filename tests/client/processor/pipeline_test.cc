@@ -193,8 +193,8 @@ TEST(PipelineTest, AFaultHasTheSameIdEachTime) {
   TestProcessor once(Rules({bad}));
   TestProcessor again(Rules({bad}), /*seed=*/2);
   once.Deliver(NumberEvent(1));
-  again.Deliver(NumberEvent(3));
-  again.Deliver(NumberEvent(1), 4);
+  again.Deliver(NumberEvent(3), 4);
+  again.Deliver(NumberEvent(1));
   EXPECT_EQ(once.faults().at(0).id, again.faults().at(1).id);
   EXPECT_NE(again.faults().at(0).id, again.faults().at(1).id);
 }

@@ -2,6 +2,7 @@
 
 #include <signal.h>
 
+#include <atomic>
 #include <future>
 #include <map>
 #include <memory>
@@ -14,6 +15,7 @@
 #include "absl/strings/str_cat.h"
 #include "client/processor/views/view_core.h"
 #include "eventhub/admin_client.h"
+#include "eventhub/fault_client.h"
 #include "eventhub/processor/processor.h"
 #include "eventhub/processor/rocksdb_view.h"
 #include "eventhub/publisher.h"
@@ -269,6 +271,61 @@ TEST_P(ProcessorHubTest, AFaultIsADeadLetterThatSaysWhy) {
   EXPECT_THAT(letters[0].reason,
               HasSubstr("pipeline strict, step for each 1: INVALID_ARGUMENT: one is odd"));
   EXPECT_EQ(ReadOut(connection_)["copy"].size(), 3u);
+}
+
+// What an operator does: a poison event, a fix, a resubmit.
+TEST_P(ProcessorHubTest, AResubmitGoesToThePipelineThatFailed) {
+  CreateTopics(connection_, GetParam());
+  Publish(connection_, 0, 3);
+  Mutex mutex;
+  std::multiset<std::string> handled;  // Pipeline and event.
+  std::atomic<bool> fixed{false};
+  const auto handle = [&](const char* name) {
+    return Pipeline(name).ForEach([&, name](const v1::Event& event) {
+      MutexLock lock(mutex);
+      if (std::string(name) == "strict" && event.id() == "1" && !fixed) {
+        return absl::InvalidArgumentError("one is odd, said 4111-1111");
+      }
+      handled.insert(absl::StrCat(name, event.id()));
+      return absl::OkStatus();
+    });
+  };
+  ProcessorOptions options{.subscription = "s", .source = "/processor"};
+  options.pipelines = {handle("easy"), handle("strict")};
+  options.hooks.redact = [](Fault& fault) { fault.message = fault.message.substr(0, 10); };
+  const auto processor = Start(options);
+  ASSERT_TRUE(Eventually([&] { return Lag(connection_) == 0; }));
+
+  client::FaultClient faults(connection_);
+  const auto groups = faults.Count("", {.pipelines = {"strict"}});
+  ASSERT_TRUE(groups.ok()) << groups.status();
+  ASSERT_EQ(groups->size(), 1u);
+  EXPECT_EQ(groups->at(0).subscription, "s");
+  EXPECT_EQ(groups->at(0).processor, "/processor");
+  EXPECT_EQ(groups->at(0).step, "for each 1");
+  EXPECT_EQ(groups->at(0).error, "INVALID_ARGUMENT");
+  EXPECT_EQ(groups->at(0).message, "one is odd");
+  const auto states = [&](std::vector<client::DeadLetterState> wanted) {
+    size_t count = 0;
+    const absl::Status listed = faults.List("s", {.states = std::move(wanted)}, false,
+                                            [&](const client::DeadLetter&) { return ++count > 0; });
+    EXPECT_TRUE(listed.ok()) << listed;
+    return count;
+  };
+
+  // Not fixed yet: it fails again, and is the same fault.
+  ASSERT_TRUE(faults.Resubmit("s", {}).ok());
+  ASSERT_TRUE(Eventually([&] { return states({client::DeadLetterState::kFailedAgain}) == 1; }));
+  fixed = true;
+  const auto resubmitted = faults.Resubmit("s", {.selector = {.errors = {"INVALID_ARGUMENT"}}});
+  ASSERT_TRUE(resubmitted.ok()) << resubmitted.status();
+  EXPECT_EQ(resubmitted->events, 1u);
+  ASSERT_TRUE(Eventually([&] { return states({client::DeadLetterState::kResolved}) == 1; }));
+  EXPECT_EQ(states({}), 0u);
+  EXPECT_TRUE(processor->Stop(kLong).ok());
+  MutexLock lock(mutex);
+  EXPECT_THAT(handled, testing::UnorderedElementsAre("easy0", "easy1", "easy2", "strict0",
+                                                     "strict1", "strict2"));
 }
 
 TEST(ProcessorTest, RefusesOptionsByName) {

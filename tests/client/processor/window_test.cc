@@ -55,6 +55,8 @@ TEST(GroupTest, AGroupFailsTogetherAndAlone) {
   EXPECT_THAT(Settled(test), UnorderedElementsAre("ack 1", "ack 3", "park 999", "park 2"));
   ASSERT_THAT(test.faults(), SizeIs(2));
   EXPECT_NE(test.faults()[0].id, test.faults()[1].id);
+  EXPECT_EQ(test.faults()[0].group, test.faults()[1].group);
+  EXPECT_EQ(test.faults()[0].group, std::min(test.faults()[0].id, test.faults()[1].id));
 }
 
 TEST(GroupTest, AGroupIsCommittedInOneTransaction) {

@@ -1,4 +1,4 @@
-// Dead-letter calls: how SubscriptionClient reaches the dead letters of a subscription.
+// Dead-letter calls: how SubscriptionClient and FaultClient reach the dead letters of a hub.
 #pragma once
 
 #include <cstdint>
@@ -11,7 +11,8 @@
 
 namespace eventhub::client {
 
-// The dead letters of a subscription; see SubscriptionClient for the contract of each call.
+// The dead letters of a subscription; see SubscriptionClient and FaultClient for the contract of
+// each call.
 // Thread-safe; each call blocks until the reply, an error, or `timeout` (DEADLINE_EXCEEDED). A call
 // that a class does not override returns UNIMPLEMENTED.
 class DeadLetterCalls {
@@ -26,6 +27,17 @@ class DeadLetterCalls {
   virtual absl::StatusOr<RedriveResult> RedriveDeadLetters(const std::string& subscription,
                                                            const DeadLetterSelector& selector,
                                                            bool dry_run, absl::Duration timeout);
+  virtual absl::StatusOr<Page<DeadLetterGroup>> CountDeadLetters(const std::string& subscription,
+                                                                 const DeadLetterSelector& selector,
+                                                                 const std::string& page_token,
+                                                                 absl::Duration timeout);
+  // One page of a redrive, or of discarding. A dry run changes nothing.
+  virtual absl::StatusOr<RedriveResult> RedriveDeadLetterPage(const std::string& subscription,
+                                                              const CloseLettersSpec& spec,
+                                                              absl::Duration timeout);
+  virtual absl::StatusOr<RedriveResult> DiscardDeadLetterPage(const std::string& subscription,
+                                                              const CloseLettersSpec& spec,
+                                                              absl::Duration timeout);
   virtual absl::StatusOr<uint64_t> DiscardDeadLetters(const std::string& subscription,
                                                       const DeadLetterSelector& selector,
                                                       bool dry_run, absl::Duration timeout);

@@ -130,6 +130,18 @@ class MockConnection : public Connection,
               (const std::string& subscription, const DeadLetterSelector& selector, bool dry_run,
                absl::Duration timeout),
               (override));
+  MOCK_METHOD(absl::StatusOr<Page<DeadLetterGroup>>, CountDeadLetters,
+              (const std::string& subscription, const DeadLetterSelector& selector,
+               const std::string& page_token, absl::Duration timeout),
+              (override));
+  MOCK_METHOD(absl::StatusOr<RedriveResult>, RedriveDeadLetterPage,
+              (const std::string& subscription, const CloseLettersSpec& spec,
+               absl::Duration timeout),
+              (override));
+  MOCK_METHOD(absl::StatusOr<RedriveResult>, DiscardDeadLetterPage,
+              (const std::string& subscription, const CloseLettersSpec& spec,
+               absl::Duration timeout),
+              (override));
   MOCK_METHOD(absl::StatusOr<uint64_t>, DiscardDeadLetters,
               (const std::string& subscription, const DeadLetterSelector& selector, bool dry_run,
                absl::Duration timeout),

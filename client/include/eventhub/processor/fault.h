@@ -3,19 +3,24 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "absl/time/time.h"
+#include "eventhub/fault.h"
 
 namespace eventhub::processor {
 
 // One event that one pipeline could not process: an error that no retry can mend, or retries that
 // are exhausted. The event becomes a dead letter of its subscription, with ReasonOf(fault) as its
-// reason; the event itself is not changed.
+// reason and DetailOf(fault) as its details; the event itself is not changed. `eventhub faults`
+// lists such letters, and resubmits them to their pipeline.
 struct Fault {
-  // Identifies the fault: a hash of the subscription, the pipeline, and the event's source and id.
-  // It is the same each time the event fails in the pipeline.
+  // Identifies the fault: a hash of the subscription, the pipeline, and the event's source, id and
+  // position. It is the same each time the event fails in the pipeline, and the same in the hub.
   std::string id{};
 
+  // ProcessorOptions::source.
+  std::string processor{};
   std::string pipeline{};
   // The name of the step: as given to Call, or the kind of step and its number in the pipeline,
   // e.g. "map 2".
@@ -24,6 +29,8 @@ struct Fault {
   // "std::out_of_range".
   std::string type{};
   std::string message{};
+  // The exceptions nested in it (std::nested_exception), the outermost first.
+  std::vector<std::string> causes{};
   // How often the step was attempted.
   uint32_t attempts = 1;
 
@@ -36,12 +43,20 @@ struct Fault {
   // The number of the delivery in which it failed; see ReceivedEvent::delivery_attempt.
   uint32_t delivery_attempt = 0;
 
-  // When it failed, by this process's clock.
+  // When it failed, by this process's clock, and on which machine.
   absl::Time time = absl::InfinitePast();
+  std::string host{};
+  // The trace id of the event's attribute `traceparent`; empty if it has none.
+  std::string trace_id{};
+  // The same for all events of a group that failed together; empty: it failed by itself.
+  std::string group{};
 };
 
 // One line for people, e.g. "pipeline fraud, step score: UNAVAILABLE in 10 attempts: no route to
 // host [fault 1f0c…]".
 std::string ReasonOf(const Fault& fault);
+
+// What the dead letter keeps.
+client::FaultDetail DetailOf(const Fault& fault);
 
 }  // namespace eventhub::processor

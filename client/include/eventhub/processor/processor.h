@@ -41,6 +41,10 @@ struct CommitWindow {
 struct ProcessorHooks {
   // The state of a pipeline changed. Every pipeline begins with kRunning, which is not reported.
   std::function<void(const std::string& pipeline, const PipelineState& state)> on_state{};
+  // Removes from a fault what must not leave the process, e.g. personal data in its message; runs
+  // before on_fault is called and the hub is told. Changes of `id` and `pipeline` have no effect.
+  // If it throws, the fault loses its message and its causes.
+  std::function<void(Fault& fault)> redact{};
   // A pipeline gave up on an event, which is about to become a dead letter.
   std::function<void(const Fault& fault)> on_fault{};
 };
@@ -95,7 +99,11 @@ struct ProcessorOptions {
 // the event is delivered again, and the hub recognizes by the ids of transactions what is committed
 // already; but not if the event was replayed, or if one of its pipelines has a GroupBy or Compact:
 // then only the ids of the emitted events tell a repetition, e.g. to a topic with a
-// `deduplication_window`. A redrive of such a dead letter goes to all pipelines that want it.
+// `deduplication_window`.
+//
+// A dead letter that is redriven goes to the pipeline that gave up on it; the others pass it over.
+// An event on which several pipelines gave up is as many dead letters. A pipeline that the
+// processor does not have any more gives up on its event again.
 //
 // Order: see Pipeline::InOrder. An event that becomes a dead letter makes way for the next of its
 // key.

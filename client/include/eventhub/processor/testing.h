@@ -67,6 +67,9 @@ class TestProcessor {
   // Delivers an event as the next of the partition, and runs until nothing more happens now. Unlike
   // a hub it knows no credit. Returns the event's offset.
   int64_t Deliver(const v1::Event& event, uint32_t partition = 0);
+  // Delivers a settled event again, to these pipelines only, as a redrive of its dead letters does;
+  // empty: to all.
+  void Redrive(int64_t offset, std::vector<std::string> pipelines = {}, uint32_t partition = 0);
   // Moves the clock; runs what becomes due on the way, in order.
   void Advance(absl::Duration by);
   // Runs what is due, e.g. after a reply.

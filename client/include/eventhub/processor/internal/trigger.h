@@ -68,6 +68,8 @@ struct Trigger {
   uint32_t open = 0;          // Tasks that are not done.
   uint32_t wanted = 0;        // How many pipelines want it.
   bool may_be_grouped = false;
+  // Pipelines that it was redriven to and that the processor does not have.
+  std::vector<std::string> unknown{};
   uint64_t lane = 0;  // Settled in order with events of the same lane; 0: in any order.
   Trigger* next_bound = this;
   bool released = false;  // All pipelines are done with it, and all before it in its lane were.
