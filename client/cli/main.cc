@@ -228,7 +228,7 @@ void AddCommands(CLI::App& app, Context& context) {
       {AddPublishCommand, AddReadCommand, AddDelayedCommand, AddFilterCommand, AddOutboxCommand});
   add("Topology",
       {AddTopicsCommand, AddRoutesCommand, AddLinksCommand, AddApplyCommand, AddExportCommand});
-  add("Subscriptions", {AddSubscriptionsCommand, AddConsumeCommand});
+  add("Subscriptions", {AddSubscriptionsCommand, AddConsumeCommand, AddFaultsCommand});
   add("The hub", {AddStatsCommand, AddHealthCommand, AddClockCommand, AddBenchCommand});
 }
 

@@ -139,6 +139,16 @@ v1::Event WithReason(client::DeadLetter letter, const std::string& subscription)
   attributes[prefix + "offset"].set_string(absl::StrCat(letter.source_offset));
   attributes[prefix + "attempts"].set_integer(static_cast<int32_t>(letter.attempts));
   *attributes[prefix + "time"].mutable_timestamp() = json::ToTimestamp(letter.time);
+  const auto add = [&](const char* name, const std::string& text) {
+    if (!text.empty()) attributes[prefix + name].set_string(text);
+  };
+  add("fault", letter.fault_id);
+  if (!letter.fault) return event;
+  add("processor", letter.fault->processor);
+  add("pipeline", letter.fault->pipeline);
+  add("step", letter.fault->step);
+  add("error", letter.fault->error);
+  add("message", letter.fault->message);
   return event;
 }
 

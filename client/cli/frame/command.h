@@ -46,6 +46,7 @@ void AddExportCommand(CLI::App& app, Context& context);
 void AddRoutesCommand(CLI::App& app, Context& context);
 void AddSubscriptionsCommand(CLI::App& app, Context& context);
 void AddConsumeCommand(CLI::App& app, Context& context);
+void AddFaultsCommand(CLI::App& app, Context& context);
 void AddFilterCommand(CLI::App& app, Context& context);
 void AddStatsCommand(CLI::App& app, Context& context);
 void AddHealthCommand(CLI::App& app, Context& context);
