@@ -2,6 +2,11 @@
 # (CMake package `eventhub`, targets eventhub::client and eventhub::processor; pkg-config module `eventhub`). Component `sdk`.
 include(CMakePackageConfigHelpers)
 
+# What component `sdk` installs has to be built, all of it.
+add_custom_target(eventhub_sdk DEPENDS
+  eventhub_processor eventhub_processor_postgres eventhub_processor_prometheus eventhub_processor_rocksdb eventhub_processor_sqlite
+  eventhub_outbox eventhub_outbox_postgres eventhub_outbox_sqlite)
+
 set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/eventhub)
 set(generated ${PROJECT_BINARY_DIR}/proto)
 

@@ -17,8 +17,9 @@ namespace eventhub::client {
 
 struct SqliteRelayOptions {
   // The service's database, created if it does not exist. It is put into WAL mode, so that the
-  // service's readers and the relay do not block each other. The file `<path>-<table>.lock` beside
-  // it says which process publishes. Not for network file systems.
+  // service's readers and the relay do not block each other. The relay writes, too, so the
+  // service's connections need a busy timeout. The file `<path>-<table>.lock` beside it says which
+  // process publishes. Not for network file systems.
   std::string path{};
   OutboxRelayOptions relay{};
 };

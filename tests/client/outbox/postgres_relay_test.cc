@@ -54,6 +54,11 @@ struct PostgresRelayPlace final : RelayPlace {
     return InsertIntoOutbox(service.get(), topic, event);
   }
   absl::Status CreateTables() override { return Execute(PostgresOutboxSchema()); }
+  absl::Status Disturb() override {
+    return Execute(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+        "WHERE pid <> pg_backend_pid() AND datname = current_database()");
+  }
   std::string List(const std::string& ids) override { return absl::StrCat("{", ids, "}"); }
   int64_t CountOf(const std::string& table) override {
     const auto rows = service.Ask(absl::StrCat("SELECT count(*) FROM ", table));

@@ -45,6 +45,8 @@ struct RelayPlace {
   // Creates the tables, as a migration of the service does.
   virtual absl::Status CreateTables() = 0;
   virtual int64_t CountOf(const std::string& table) = 0;
+  // The relay's next use of the database fails.
+  virtual absl::Status Disturb() = 0;
   // A list of ids, as it is stored.
   virtual std::string List(const std::string& ids) = 0;
 };
@@ -419,8 +421,8 @@ TEST_P(RelayTest, ChecksItsOptions) {
   EXPECT_THAT(place_->CreateTables(), IsOk());
 }
 
-// Random transactions, faults of the hub and restarts of the relay: what was committed is in the
-// hub exactly once, in order.
+// Random transactions, faults of the hub and of the database, and restarts of the relay: what was
+// committed is in the hub exactly once, in order.
 TEST_P(RelayTest, Model) {
   const uint64_t seed = EnvNumber("EVENTHUB_TEST_OUTBOX_SEED", std::random_device()());
   std::cout << "EVENTHUB_TEST_OUTBOX_SEED=" << seed << std::endl;
@@ -436,7 +438,7 @@ TEST_P(RelayTest, Model) {
   open();
   int serial = 0;
   for (int step = 0; step < 80; ++step) {
-    switch (below(8)) {
+    switch (below(9)) {
       case 0:
         hub_->SetDown(below(2) == 0);
         break;
@@ -448,6 +450,9 @@ TEST_P(RelayTest, Model) {
         break;
       case 3:
         open();
+        break;
+      case 4:
+        ASSERT_THAT(place_->Disturb(), IsOk());
         break;
       default: {
         std::map<std::string, std::vector<std::string>> added;

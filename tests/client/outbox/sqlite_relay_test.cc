@@ -31,6 +31,9 @@ struct SqlitePlace final : RelayPlace {
     return InsertIntoOutbox(database, topic, event);
   }
   absl::Status CreateTables() override { return Execute(SqliteOutboxSchema()); }
+  absl::Status Disturb() override {
+    return Execute("UPDATE eventhub_outbox_relay SET generation = generation + 1");
+  }
   std::string List(const std::string& ids) override { return absl::StrCat("[", ids, "]"); }
   int64_t CountOf(const std::string& table) override {
     sqlite3_stmt* statement = nullptr;
