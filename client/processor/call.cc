@@ -66,6 +66,12 @@ absl::Status Invalid(const std::string& step, const char* what) {
   return absl::InvalidArgumentError(absl::StrCat("step ", step, ": ", what));
 }
 
+// The hub delays events by a year at most.
+bool IsTimely(absl::Duration delay) {
+  return delay == absl::InfiniteDuration() ||
+         (delay > absl::ZeroDuration() && delay <= absl::Hours(24 * 365));
+}
+
 }  // namespace
 
 absl::Status CheckPart(const std::string& step, const CallOptions& options) {
@@ -130,18 +136,25 @@ absl::Status CheckPart(const std::string& step, const LookupOptions& options) {
 
 absl::Status CheckPart(const std::string& step, const CorrelateOptions& options) {
   if (options.state.empty()) return Invalid(step, "state must be set");
-  const auto is_timely = [](absl::Duration duration) {
-    return duration == absl::InfiniteDuration() ||
-           (duration > absl::ZeroDuration() && duration <= absl::Hours(24 * 365));
-  };
-  if (!is_timely(options.within)) {
+  if (!IsTimely(options.within)) {
     return Invalid(step, "within must be more than 0 and at most 365 days, or infinite");
   }
-  if (!is_timely(options.remember)) {
+  if (!IsTimely(options.remember)) {
     return Invalid(step, "remember must be more than 0 and at most 365 days, or infinite");
   }
   if (options.max_facts < 1 || options.max_facts > 1000) {
     return Invalid(step, "max_facts must be 1 to 1,000");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckPart(const std::string& step, const JobOptions& options) {
+  if (options.state.empty()) return Invalid(step, "state must be set");
+  if (options.pause < absl::ZeroDuration() || options.pause > absl::Hours(24)) {
+    return Invalid(step, "pause must be 0 to 1 day");
+  }
+  if (!IsTimely(options.remember)) {
+    return Invalid(step, "remember must be more than 0 and at most 365 days, or infinite");
   }
   return absl::OkStatus();
 }

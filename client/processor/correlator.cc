@@ -47,6 +47,12 @@ SharedEvent IdentityOf(const v1::Event& event) {
   return identity;
 }
 
+v1::Event Typed(const char* type) {
+  v1::Event event;
+  event.set_type(type);
+  return event;
+}
+
 Facts FactsOf(const CorrelateItem& item, const CorrelationState& state) {
   return Facts(EventOf(item).partition_key(), state.since, state.facts);
 }
@@ -183,7 +189,7 @@ void Correlator::TakeTimer(CorrelateItem& item, const std::optional<State>& stat
   } else if (state->phase == Phase::kOpen) {
     Expire(item, *state);
   } else if (due >= state->forget_at) {
-    if (gate_.Put(item.unit(), "eventhub.correlation.forgotten", "")) Drop(item);
+    if (gate_.Put(item.unit(), Typed("eventhub.correlation.forgotten"), "")) Drop(item);
   } else {
     State next = *state;
     next.timer_at = next.forget_at;
@@ -212,18 +218,15 @@ void Correlator::End(const CorrelateItem& item, State& state) const {
 }
 
 bool Correlator::Put(const CorrelateItem& item, const State& state, bool new_timer) {
-  return gate_.Put(item.unit(), StateTypeOf(state), EncodeCorrelationState(state)) &&
+  return gate_.Put(item.unit(), Typed(StateTypeOf(state)), EncodeCorrelationState(state)) &&
          (!new_timer || SetTimer(item, state.timer_at));
 }
 
 bool Correlator::SetTimer(const CorrelateItem& item, absl::Time due) {
   v1::Event timer;
-  timer.set_type(kTimerType);
-  timer.set_subject(runtime_.TimerSubject());
   client::ToProto(due, *timer.mutable_time());
   client::ToProto(due, *timer.mutable_deliver_at());
-  return runtime_.Emit(item.unit(), step_, gate_.subscription_topic(), "timer", std::move(timer),
-                       item.unit().task().trigger->arrival.partition);
+  return gate_.SetTimer(item.unit(), std::move(timer));
 }
 
 void Correlator::Drop(const CorrelateItem& item) { runtime_.Finish(item.unit()); }

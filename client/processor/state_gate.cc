@@ -7,6 +7,7 @@
 
 #include "absl/random/distributions.h"
 #include "absl/strings/str_cat.h"
+#include "eventhub/processor/correlate.h"
 #include "eventhub/processor/internal/runtime.h"
 
 namespace eventhub::processor::internal {
@@ -148,10 +149,20 @@ void StateGate::OnReadable(Entry& entry) {
   if (std::exchange(entry.failures, 0) > 0 && --unreadable_ == 0) runtime_.SetWaiting(step_, "");
 }
 
-bool StateGate::Put(const AnyUnit& unit, std::string_view type, std::string state) {
+StateGate::Entry& StateGate::EntryOf(const AnyUnit& unit) const {
+  TaskWatcher* const held = unit.task().watcher;
+  return held == nullptr ? *working_ : static_cast<Entry&>(*held);
+}
+
+void StateGate::Hold(const AnyUnit& unit) {
   Entry& entry = *working_;
-  v1::Event event;
-  event.set_type(type.data(), type.size());
+  entry.next = entry.state;
+  entry.in_work = true;
+  unit.task().watcher = &entry;
+}
+
+bool StateGate::Put(const AnyUnit& unit, v1::Event event, std::string state) {
+  Entry& entry = EntryOf(unit);
   event.set_subject(entry.key);
   event.set_partition_key(entry.id);
   event.set_data(state);
@@ -159,6 +170,13 @@ bool StateGate::Put(const AnyUnit& unit, std::string_view type, std::string stat
   entry.in_work = true;
   unit.task().watcher = &entry;
   return runtime_.Emit(unit, step_, topic_, "state", std::move(event));
+}
+
+bool StateGate::SetTimer(const AnyUnit& unit, v1::Event timer) {
+  timer.set_type(kTimerType);
+  timer.set_subject(runtime_.TimerSubject());
+  return runtime_.Emit(unit, step_, subscription_topic_, "timer", std::move(timer),
+                       unit.task().trigger->arrival.partition);
 }
 
 void StateGate::OnSettled(Entry& entry, bool committed) {

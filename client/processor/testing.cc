@@ -45,6 +45,7 @@ class TestProcessor::Hub final : private internal::Host {
     event.redriven = true;
     event.pipelines = std::move(pipelines);
     Deliver(partition, offset);
+    DeliverDue();
   }
 
   void Advance(absl::Duration by) {
@@ -98,6 +99,7 @@ class TestProcessor::Hub final : private internal::Host {
         ++next;
       engine_->OnAssigned(partition, next);
     });
+    DeliverDue();
   }
 
   void Seek(uint32_t partition, int64_t offset) {
@@ -112,6 +114,7 @@ class TestProcessor::Hub final : private internal::Host {
   }
   void Replay(uint32_t partition, int64_t offset) {
     engine_->strand().Run([&] { TakeReplayed(partition, offset); });
+    DeliverDue();
   }
 
   void Reconnect() {
@@ -270,6 +273,7 @@ class TestProcessor::Hub final : private internal::Host {
         if (!events[i].settled) Deliver(partition, static_cast<int64_t>(i));
       }
     }
+    DeliverDue();
   }
 
   Stored& At(uint32_t partition, int64_t offset) {
@@ -282,7 +286,7 @@ class TestProcessor::Hub final : private internal::Host {
     if (trigger.session != session_) return;  // Its lease is over.
     Stored& event = At(trigger.arrival.partition, trigger.arrival.offset);
     if (trigger.arrival.replayed && !event.redriven) {
-      --event.replays;
+      if (event.replays > 0) --event.replays;  // None: it was redriven, and acked by a transaction.
       return;
     }
     if (outcome.kind == Outcome::Kind::kRetry) {

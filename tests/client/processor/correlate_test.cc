@@ -292,7 +292,7 @@ TEST(CorrelateTest, AFaultUndoesWhatItsEventCollected) {
   EXPECT_THAT(Settled(test), ElementsAre("ack a1", "park b1"));
   EXPECT_THAT(TypesOf(test, "state"), ElementsAre("eventhub.correlation.open"));
   fails = false;
-  test.Replay(1);
+  test.Redrive(1, {"pair"});
   EXPECT_THAT(DataOf(test), ElementsAre("complete k: a1 b1"));
   test.Replay(1);
   EXPECT_THAT(DataOf(test), SizeIs(1));

@@ -6,6 +6,7 @@
 #include <future>
 #include <map>
 #include <memory>
+#include <numeric>
 #include <set>
 #include <string>
 #include <thread>
@@ -643,6 +644,57 @@ TEST(ProcessorStateTest, TellsWhatStateByKeyNeeds) {
   ASSERT_TRUE(processor.ok());
   EXPECT_TRUE(Eventually([&] { return (*processor)->counters()[0].completed == 1; }))
       << Describe(**processor);
+}
+
+TEST(ProcessorStateTest, AJobGoesOnThoughTheHubAndProcessorsAreKilled) {
+  const TempDirectory directory;
+  const std::string socket = "unix:" + directory.path() + "/hub";
+  HubProcess hub(directory.path(), {"--listen=" + socket});
+  hub.Start();
+  const auto connection = client::Connect(socket);
+  CreateTopics(connection, SubscriptionKind::kStream);
+  CreateStateTopic(connection);
+  constexpr int kItems = 600;
+  constexpr int kInAStep = 4;
+  const ProcessorOptions options = {
+      .subscription = "s",
+      .source = "/processor",
+      .pipelines = {Pipeline("job")
+                        .On({"number"})
+                        .Job({.state = "state"})
+                        .Continue([](const Job& job) {
+                          if (job.items + kInAStep >= kItems)
+                            return JobProgress::Finished(kInAStep);
+                          return JobProgress{.continuation = "on", .items = kInAStep};
+                        })
+                        .Publish("out", [](const Job& job) {
+                          std::vector<v1::Event> events;
+                          for (int i = 0; i < kInAStep; ++i) {
+                            events.push_back(Result(job.start->partition_key().c_str(),
+                                                    static_cast<int>(job.items) + i));
+                          }
+                          return events;
+                        })}};
+  Publish(connection, 0, 3);
+  std::unique_ptr<Processor> processor;
+  for (uint64_t round = 0; round < 2; ++round) {
+    processor.reset();  // In the midst of a step.
+    auto started = Processor::Start(connection, options);
+    ASSERT_TRUE(started.ok()) << started.status();
+    processor = *std::move(started);
+    ASSERT_TRUE(Eventually([&] { return processor->counters()[0].emitted > 100; }))
+        << Describe(*processor);
+    hub.Kill();
+    hub.Start();
+  }
+  std::map<std::string, std::vector<int>> out;
+  ASSERT_TRUE(Eventually([&] {
+    out = ReadOut(connection);
+    return out["0"].size() + out["1"].size() + out["2"].size() >= 3 * kItems;
+  })) << Describe(*processor);
+  std::vector<int> all(kItems);
+  std::iota(all.begin(), all.end(), 0);
+  for (const char* const job : {"0", "1", "2"}) EXPECT_EQ(out[job], all) << job;
 }
 
 }  // namespace

@@ -19,6 +19,7 @@
 #include "eventhub/processor/correlate.h"
 #include "eventhub/processor/internal/spec.h"
 #include "eventhub/processor/internal/steps.h"
+#include "eventhub/processor/job.h"
 #include "eventhub/processor/units.h"
 #include "eventhub/processor/view.h"
 #include "eventhub/subscriber.h"
@@ -348,7 +349,7 @@ class Pipeline {
   // part.
   //
   //  - An event counts once, told by its source and id. One that failed here or in a later step
-  //    does not count; it does when its dead letter is redriven.
+  //    does not count; it does when its dead letter is resubmitted.
   //  - Time is the hub's: an event counts if the hub appended it less than `within` after the
   //    first, however late it is processed. The timer is a delayed event (kTimerType) in the
   //    subscription's topic, with the key, and so behind what was published by then. What expires
@@ -374,6 +375,62 @@ class Pipeline {
     static_assert(std::is_same_v<internal::Added<F>, bool>, "the condition is true or false");
     return std::move(*this).template Add<typename internal::Widen<Scope, Correlation>::Type>(
         internal::CorrelateStep<F>{{Numbered("correlate")}, std::move(holds), std::move(options)});
+  }
+
+  // Long work over many items, in steps that are short. An event begins a job, whose name is the
+  // event's partition key; each step adds the Job as the one before left it, and a Continue says
+  // where the next one goes on. What the steps after it publish is published for this one.
+  //
+  //     Pipeline("reprice")
+  //         .On({"shop.prices.changed", "shop.prices.kept"})
+  //         .Job({.state = "reprice.jobs", .cancel = {"shop.prices.kept"}})
+  //         .Call("articles",
+  //               [&](const Job& job, Reply<Page> reply) {
+  //                 articles.ReadAfter(job.continuation, 100, std::move(reply));
+  //               })
+  //         .Continue([](const Page& page) {
+  //           if (page.articles.empty()) return JobProgress::Finished();
+  //           return JobProgress{.continuation = page.articles.back().id,
+  //                              .items = page.articles.size()};
+  //         })
+  //         .Split([](const Page& page) { return page.articles; })
+  //         .Publish("prices", PriceOf);
+  //
+  // Guarantee. The steps of a job follow one another, and each is in the log once: what it
+  // publishes and where the job goes on are one transaction. If something crashes in between, on
+  // any instance, the step is taken again from where the one before left off; only calls are made
+  // again.
+  //
+  //  - A step that fails is a dead letter, and the job stands still; when that is resubmitted, the
+  //  job
+  //    goes on with this step. If it is discarded, cancel the job.
+  //  - While a job is running, another event that would begin it is a fault (ALREADY_EXISTS). Once
+  //    it has ended, another one begins it anew; the same one does not, until the job is forgotten.
+  //  - A job is cancelled between two steps. To cancel what does not run has no effect.
+  //  - The topic JobOptions::state tells people where jobs are: the types eventhub.job.running,
+  //    .finished and .cancelled, and the attributes `jobsteps` and `jobitems`.
+  //  - A step goes on by an event in the subscription's topic (kTimerType), behind what is there:
+  //    give jobs a topic of their own, unless it is quiet.
+  //
+  // Conditions: as for Correlate. What a step publishes has to fit into one transaction.
+  auto Job(JobOptions options) && {
+    static_assert(sizeof...(Steps) == 0, "Job is the first step");
+    return std::move(*this).template Add<typename internal::Widen<Scope, processor::Job>::Type>(
+        internal::JobStep{{Numbered("job")}, std::move(options)});
+  }
+
+  // Ends a step of the Job: `f` returns a JobProgress, as such or as StatusOr. After a Job, exactly
+  // once; steps that make several units of one, or drop some, come after it.
+  template <typename F>
+  auto Continue(F f) && {
+    Check<internal::ArgumentsOf<F>>();
+    static_assert((Steps::kJob || ...), "Continue needs a Job before it");
+    static_assert(!(Steps::kContinues || ...), "a Job has one Continue");
+    static_assert(!((Steps::kDrops || Steps::kBegins) || ...),
+                  "Filter, Split and the like come after Continue: the job would not go on");
+    static_assert(std::is_same_v<internal::Added<F>, JobProgress>, "it returns a JobProgress");
+    return std::move(*this).template Add<Scope>(
+        internal::ContinueStep<F>{{Numbered("continue")}, std::move(f)});
   }
 
   // Calls `f`, which returns nothing or an absl::Status.
@@ -423,7 +480,10 @@ class AnyPipeline {
   template <typename Scope, typename... Steps>
   AnyPipeline(Pipeline<Scope, Steps...> pipeline)
       : spec_(std::make_shared<internal::TypedSpec<Steps...>>(std::move(pipeline.intake_),
-                                                              std::move(pipeline.steps_))) {}
+                                                              std::move(pipeline.steps_))) {
+    static_assert(!(Steps::kJob || ...) || (Steps::kContinues || ...),
+                  "a Job needs a Continue, which says where it goes on");
+  }
 
   const std::string& id() const { return spec_->intake().id; }
   const internal::Spec& spec() const { return *spec_; }

@@ -43,9 +43,9 @@ struct PipelineCounters {
   uint64_t faults = 0;       // Events that it gave up on.
   uint64_t lost = 0;         // Events whose lease ended first; they are delivered again.
 
-  uint64_t completed = 0;  // Correlations whose condition held.
+  uint64_t completed = 0;  // Correlations whose condition held, and jobs that took their last step.
   uint64_t expired = 0;    // Correlations whose condition did not hold in time.
-  uint64_t late = 0;       // Events that came after the end of their correlation.
+  uint64_t late = 0;       // Events that came after the end of their correlation or job.
 
   uint64_t calls = 0;          // Attempts at calls, at writes of views and at reads of state; a
                                // batch is one.

@@ -17,6 +17,7 @@
 #include "eventhub/processor/internal/call_gate.h"
 #include "eventhub/processor/internal/correlator.h"
 #include "eventhub/processor/internal/gatherer.h"
+#include "eventhub/processor/internal/job_runner.h"
 #include "eventhub/processor/internal/recent_map.h"
 #include "eventhub/processor/internal/runtime.h"
 #include "eventhub/processor/internal/steps.h"
@@ -867,6 +868,52 @@ class Chain<U, CorrelateStep<F>, Rest...> : public Link<CorrelateStep<F>, Chain<
   };
 
   Correlator correlator_;
+};
+
+template <typename U, typename... Rest>
+class Chain<U, JobStep, Rest...> : public Link<JobStep, Chain<U, Rest...>> {
+ public:
+  Chain(Runtime& runtime, const JobStep& step, const Rest&... rest)
+      : Chain::Link(runtime, step, rest...), runner_(runtime, step.name, step.options) {}
+
+  void Run(Ref<U> unit) { runner_.Add(std::make_unique<Item>(*this, std::move(unit))); }
+
+ private:
+  class Item final : public JobItem {
+   public:
+    Item(Chain& chain, Ref<U> unit)
+        : JobItem(chain.runner_), chain_(chain), unit_(std::move(unit)) {}
+
+    const AnyUnit& unit() const override { return *unit_; }
+    void Pass(Job job) override {
+      unit_->template Set<Job>(std::move(job));
+      chain_.next_.Run(unit_);
+    }
+
+   private:
+    Chain& chain_;
+    const Ref<U> unit_;
+  };
+
+  JobRunner runner_;
+};
+
+template <typename U, typename F, typename... Rest>
+class Chain<U, ContinueStep<F>, Rest...> : public Link<ContinueStep<F>, Chain<U, Rest...>> {
+ public:
+  using Chain::Link::Link;
+
+  void Run(Ref<U> unit) {
+    const Job& job = unit->template Get<Job>();
+    JobProgress progress;
+    const auto call = [&]() -> absl::Status {
+      absl::Status status = WithValue(Apply(this->step_.f, *unit),
+                                      [&](JobProgress value) { progress = std::move(value); });
+      return status.ok() ? job.runner->Check(progress) : status;
+    };
+    if (!this->runtime_.Try(*unit, this->step_.name, call)) return;
+    if (job.runner->Continue(*unit, job, std::move(progress))) this->next_.Run(std::move(unit));
+  }
 };
 
 }  // namespace eventhub::processor::internal

@@ -59,6 +59,7 @@ absl::Status CheckPart(const std::string& step, const Memory& memory);
 absl::Status CheckPart(const std::string& step, const Rate& rate);
 absl::Status CheckPart(const std::string& step, const LookupOptions& options);
 absl::Status CheckPart(const std::string& step, const CorrelateOptions& options);
+absl::Status CheckPart(const std::string& step, const JobOptions& options);
 absl::Status CheckPart(const std::string& step, const std::shared_ptr<View>& view);
 
 template <typename S>

@@ -24,8 +24,8 @@ class StateItem {
   virtual ~StateItem() = default;
 
   virtual const AnyUnit& unit() const = 0;
-  // Its turn. `state` is what was committed for the key; empty: nothing. May call StateGate::Put;
-  // then the unit is passed on, finished or failed. The item is destroyed afterwards.
+  // Its turn. `state` is what was committed for the key; empty: nothing. May call StateGate::Put or
+  // Hold; then the unit is passed on, finished or failed. The item is destroyed afterwards.
   virtual void Take(std::string_view state) = 0;
 };
 
@@ -51,12 +51,16 @@ class StateGate {
   // The key is the partition key of the unit's event; an event without one is a fault.
   void Add(std::unique_ptr<StateItem> item);
 
-  // While an item takes its turn: the state after its event. Empty: deleted. `type` tells people
-  // who look at the topic. False: the unit has failed.
-  bool Put(const AnyUnit& unit, std::string_view type, std::string state);
+  // While an item takes its turn, or after Hold: the state after its event. Empty: deleted. False:
+  // the unit has failed. The type and attributes of `event` are for people who look at the topic.
+  bool Put(const AnyUnit& unit, v1::Event event, std::string state);
+  // While an item takes its turn: the key waits until the unit's event is settled, also if nothing
+  // is put.
+  void Hold(const AnyUnit& unit);
 
-  // The topic that the subscription consumes. Known when an item takes its turn.
-  const std::string& subscription_topic() const { return subscription_topic_; }
+  // Publishes a timer of the pipeline, with the key and in the partition of the unit. False: the
+  // unit has failed.
+  bool SetTimer(const AnyUnit& unit, v1::Event timer);
 
  private:
   struct Entry;
@@ -68,6 +72,7 @@ class StateGate {
   void OnRead(Entry& entry, absl::StatusOr<StoredState> stored);
   void RetryLater(Entry& entry, const absl::Status& error);
   void OnReadable(Entry& entry);
+  Entry& EntryOf(const AnyUnit& unit) const;
   void OnSettled(Entry& entry, bool committed);
   // Nothing waits for the key: keeps the state for later, or forgets it.
   void Rest(Entry& entry);
@@ -77,7 +82,7 @@ class StateGate {
   const std::string step_;
   const std::string topic_;
   const size_t cache_bytes_;
-  std::string subscription_topic_;
+  std::string subscription_topic_;  // Known when an item takes its turn.
 
   std::unordered_map<std::string, std::unique_ptr<Entry>> entries_;
   Entry* working_ = nullptr;     // Whose item takes its turn.

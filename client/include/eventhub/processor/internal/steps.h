@@ -8,6 +8,7 @@
 #include "eventhub/processor/call.h"
 #include "eventhub/processor/correlate.h"
 #include "eventhub/processor/internal/types.h"
+#include "eventhub/processor/job.h"
 #include "eventhub/processor/lookup.h"
 #include "eventhub/processor/rate_limit.h"
 #include "eventhub/processor/repeats.h"
@@ -24,11 +25,15 @@ struct Step {
   static constexpr bool kWaits = false;
   static constexpr bool kGroups = false;  // Whether units come to share a fate.
   static constexpr bool kTimers = false;  // Whether it takes timers, and keeps state by key.
+  static constexpr bool kDrops = false;   // Whether some units end in it.
+  static constexpr bool kJob = false;     // Whether it needs a step that continues.
+  static constexpr bool kContinues = false;
   std::string name;
 };
 
 template <typename F>
 struct FilterStep : Step<void> {
+  static constexpr bool kDrops = true;
   F f;
 };
 
@@ -90,12 +95,14 @@ struct CallBatchStep : Step<T> {
 
 template <typename F>
 struct SkipRepeatsStep : Step<void> {
+  static constexpr bool kDrops = true;
   F f;
   Memory memory;
 };
 
 template <typename F>
 struct SkipOlderStep : Step<void> {
+  static constexpr bool kDrops = true;
   F f;
   Memory memory;
 };
@@ -127,6 +134,19 @@ struct CorrelateStep : Step<Correlation> {
   static constexpr bool kTimers = true;
   F f;
   CorrelateOptions options;
+};
+
+struct JobStep : Step<Job> {
+  static constexpr bool kWaits = true;
+  static constexpr bool kTimers = true;
+  static constexpr bool kJob = true;
+  JobOptions options;
+};
+
+template <typename F>
+struct ContinueStep : Step<void> {
+  static constexpr bool kContinues = true;
+  F f;
 };
 
 // The values that steps add to the unit they begin with.
