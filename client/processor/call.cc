@@ -118,6 +118,17 @@ absl::Status CheckPart(const std::string& step, const Memory& memory) {
   return absl::OkStatus();
 }
 
+absl::Status CheckPart(const std::string& step, const DurableMemory& memory) {
+  if (memory.state.empty()) return Invalid(step, "state must be set");
+  if (!IsTimely(memory.remember) || memory.remember == absl::InfiniteDuration()) {
+    return Invalid(step, "remember must be more than 0 and at most 365 days");
+  }
+  if (memory.max_ids < 1 || memory.max_ids > 1000) {
+    return Invalid(step, "max_ids must be 1 to 1,000");
+  }
+  return absl::OkStatus();
+}
+
 absl::Status CheckPart(const std::string& step, const Rate& rate) {
   // Also if it is not a number.
   if (!(rate.per_second > 0)) return Invalid(step, "per_second must be more than 0");

@@ -256,6 +256,17 @@ class Pipeline {
         memory);
   }
 
+  // The same for good, among events with one partition key: what came is known in any process, and
+  // after any crash, because it is written in the transaction that acks the event and publishes
+  // what follows. An event that failed did not come. The conditions are those of Correlate.
+  //
+  //     Pipeline("charge").SkipRepeats({.state = "charge.seen", .remember = absl::Hours(48)})
+  auto SkipRepeats(DurableMemory memory) && {
+    static_assert(sizeof...(Steps) == 0, "a durable SkipRepeats is the first step");
+    return std::move(*this).template Add<Scope>(
+        internal::DurableSkipRepeatsStep{{Numbered("skip repeats")}, std::move(memory)});
+  }
+
   // Drops the units whose Sequence, which `f` returns as such or as StatusOr, is not greater than
   // all before with its key: of what comes late or twice, what is newest remains.
   template <typename F>

@@ -20,6 +20,7 @@
 #include "eventhub/processor/internal/job_runner.h"
 #include "eventhub/processor/internal/recent_map.h"
 #include "eventhub/processor/internal/runtime.h"
+#include "eventhub/processor/internal/seen_ids.h"
 #include "eventhub/processor/internal/steps.h"
 #include "eventhub/processor/internal/unit.h"
 #include "eventhub/processor/internal/view_writer.h"
@@ -914,6 +915,31 @@ class Chain<U, ContinueStep<F>, Rest...> : public Link<ContinueStep<F>, Chain<U,
     if (!this->runtime_.Try(*unit, this->step_.name, call)) return;
     if (job.runner->Continue(*unit, job, std::move(progress))) this->next_.Run(std::move(unit));
   }
+};
+
+template <typename U, typename... Rest>
+class Chain<U, DurableSkipRepeatsStep, Rest...>
+    : public Link<DurableSkipRepeatsStep, Chain<U, Rest...>> {
+ public:
+  Chain(Runtime& runtime, const DurableSkipRepeatsStep& step, const Rest&... rest)
+      : Chain::Link(runtime, step, rest...), ids_(runtime, step.name, step.durable) {}
+
+  void Run(Ref<U> unit) { ids_.Add(std::make_unique<Item>(*this, std::move(unit))); }
+
+ private:
+  class Item final : public SeenItem {
+   public:
+    Item(Chain& chain, Ref<U> unit) : SeenItem(chain.ids_), chain_(chain), unit_(std::move(unit)) {}
+
+    const AnyUnit& unit() const override { return *unit_; }
+    void Pass() override { chain_.next_.Run(unit_); }
+
+   private:
+    Chain& chain_;
+    const Ref<U> unit_;
+  };
+
+  SeenIds ids_;
 };
 
 }  // namespace eventhub::processor::internal

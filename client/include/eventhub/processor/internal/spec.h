@@ -56,6 +56,7 @@ absl::Status CheckPart(const std::string& step, const CallOptions& options);
 absl::Status CheckPart(const std::string& step, const Window& window);
 absl::Status CheckPart(const std::string& step, const MaterializeOptions& options);
 absl::Status CheckPart(const std::string& step, const Memory& memory);
+absl::Status CheckPart(const std::string& step, const DurableMemory& memory);
 absl::Status CheckPart(const std::string& step, const Rate& rate);
 absl::Status CheckPart(const std::string& step, const LookupOptions& options);
 absl::Status CheckPart(const std::string& step, const CorrelateOptions& options);
@@ -68,6 +69,7 @@ absl::Status CheckStep(const S& step) {
   if constexpr (requires { step.options; }) status.Update(CheckPart(step.name, step.options));
   if constexpr (requires { step.window; }) status.Update(CheckPart(step.name, step.window));
   if constexpr (requires { step.memory; }) status.Update(CheckPart(step.name, step.memory));
+  if constexpr (requires { step.durable; }) status.Update(CheckPart(step.name, step.durable));
   if constexpr (requires { step.rate; }) status.Update(CheckPart(step.name, step.rate));
   if constexpr (requires { step.lookup; }) status.Update(CheckPart(step.name, step.lookup));
   if constexpr (requires { step.view; }) status.Update(CheckPart(step.name, step.view));

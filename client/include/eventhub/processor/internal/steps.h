@@ -136,6 +136,13 @@ struct CorrelateStep : Step<Correlation> {
   CorrelateOptions options;
 };
 
+struct DurableSkipRepeatsStep : Step<void> {
+  static constexpr bool kDrops = true;
+  static constexpr bool kWaits = true;
+  static constexpr bool kTimers = true;
+  DurableMemory durable;
+};
+
 struct JobStep : Step<Job> {
   static constexpr bool kWaits = true;
   static constexpr bool kTimers = true;
