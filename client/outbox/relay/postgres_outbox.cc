@@ -85,6 +85,11 @@ CREATE TABLE IF NOT EXISTS @_refused (
 );
 )";
 
+// How the relay reads, whatever the statistics of a table say that is empty at one moment and has a
+// million rows at the next: by the index, as far as it needs, instead of all rows to sort them.
+constexpr char kReadByIndex[] =
+    "SET enable_seqscan = off; SET enable_bitmapscan = off; SET enable_sort = off";
+
 // Rows are fetched this many at a time.
 constexpr char kFetch[] = "FETCH 100 FROM outbox_rows";
 constexpr int kFetchedRows = 100;
@@ -161,7 +166,9 @@ class PostgresRow final : public SqlDatabase::Row {
 
 class PostgresDatabase final : public SqlDatabase {
  public:
-  explicit PostgresDatabase(std::string options) : options_(std::move(options)) {}
+  // `setup` is run on each new connection.
+  PostgresDatabase(std::string options, std::string setup)
+      : options_(std::move(options)), setup_(std::move(setup)) {}
   ~PostgresDatabase() override { Disconnect(); }
 
   const SqlDialect& dialect() const override { return kPostgres; }
@@ -176,7 +183,10 @@ class PostgresDatabase final : public SqlDatabase {
     // Notices are for people at a terminal.
     PQsetNoticeProcessor(
         handle_, [](void*, const char*) {}, nullptr);
-    return absl::OkStatus();
+    const PostgresAnswer answer(PQexec(handle_, setup_.c_str()));
+    return PQresultStatus(answer.get()) == PGRES_EMPTY_QUERY
+               ? absl::OkStatus()
+               : StatusOfAnswer(handle_, answer.get());
   }
 
   void Disconnect() override {
@@ -242,6 +252,7 @@ class PostgresDatabase final : public SqlDatabase {
   }
 
   const std::string options_;
+  const std::string setup_;
   PGconn* handle_ = nullptr;
 };
 
@@ -269,8 +280,8 @@ absl::StatusOr<std::unique_ptr<OutboxRelay>> OpenPostgresRelay(
     std::shared_ptr<Connection> connection, PostgresRelayOptions options) {
   RETURN_IF_ERROR(outbox::CheckTableName(options.relay.table));
   outbox::RelayDatabase database;
-  database.relay = std::make_unique<PostgresDatabase>(options.connection);
-  database.operators = std::make_unique<PostgresDatabase>(options.connection);
+  database.relay = std::make_unique<PostgresDatabase>(options.connection, kReadByIndex);
+  database.operators = std::make_unique<PostgresDatabase>(options.connection, "");
   database.schema = PostgresOutboxSchema(options.relay.table);
   database.listen = [options = options.connection,
                      channel = options.relay.table](std::function<void()> wake) {

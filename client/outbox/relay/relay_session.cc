@@ -53,6 +53,8 @@ absl::Status RelaySession::Load(std::vector<RecordedTopic> topics) {
     OnRecord& on_record = on_record_[topic.name];
     std::vector<Bytes> bodies;
     for (const RecordedRequest& request : std::exchange(topic.requests, {})) {
+      on_record.requests[request.number];  // Also if none of its rows is left.
+      if (request.ids.empty()) continue;
       // Rows that somebody deleted are left out, and so are those that are no events any more,
       // which are read as new.
       RowIds& found = on_record.requests[request.number];

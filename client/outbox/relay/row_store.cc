@@ -54,7 +54,7 @@ std::string RowStore::Sql(std::string_view text) const {
                               {"{refused}", micros("refused_at")},
                               {"{oldest}", micros("min(created_at)")},
                               {"{id in $1}", absl::StrReplaceAll(dialect.in_list, {{"$", "$1"}})},
-                              {"{id in $2}", absl::StrReplaceAll(dialect.in_list, {{"$", "$2"}})},
+                              {"{id in $4}", absl::StrReplaceAll(dialect.in_list, {{"$", "$4"}})},
                               {"{unnest ids}", dialect.unnest_ids},
                               {"{for update}", dialect.for_update}});
 }
@@ -180,8 +180,9 @@ absl::Status RowStore::ReadRows(const std::string& topic, bool recorded, size_t 
 absl::Status RowStore::ReadRequest(const std::string& topic, const RowIds& ids,
                                    absl::FunctionRef<bool(const OutboxRow& row)> visit) {
   return database_.Read(Sql("SELECT id, {created}, {deliver}, event FROM @ "
-                            "WHERE topic = $1 AND {id in $2} ORDER BY id"),
-                        {topic, ListOf(ids)},
+                            "WHERE topic = $1 AND id BETWEEN $2 AND $3 AND {id in $4} "
+                            "ORDER BY id"),
+                        {topic, ids.front(), ids.back(), ListOf(ids)},
                         [&](const SqlDatabase::Row& row) { return visit(ToOutboxRow(row)); });
 }
 
@@ -217,7 +218,10 @@ absl::Status RowStore::DeleteRequest(const std::string& topic, uint64_t number) 
 }
 
 absl::Status RowStore::DeleteRows(const std::string& topic, const RowIds& ids) {
-  return database_.Run(Sql("DELETE FROM @ WHERE topic = $1 AND {id in $2}"), {topic, ListOf(ids)});
+  // The bounds are what the index is used for; the list is then compared with few rows.
+  return database_.Run(
+      Sql("DELETE FROM @ WHERE topic = $1 AND id BETWEEN $2 AND $3 AND {id in $4}"),
+      {topic, ids.front(), ids.back(), ListOf(ids)});
 }
 
 absl::Status RowStore::SetAside(const std::string& topic, int64_t id, const absl::Status& error,

@@ -78,7 +78,7 @@ class RowStore {
   absl::Status ReadRows(const std::string& topic, bool recorded, size_t limit,
                         absl::FunctionRef<bool(const OutboxRow& row)> visit);
 
-  // Passes the rows of a request.
+  // Passes the rows of a request, which has at least one.
   absl::Status ReadRequest(const std::string& topic, const RowIds& ids,
                            absl::FunctionRef<bool(const OutboxRow& row)> visit);
 
@@ -91,6 +91,7 @@ class RowStore {
   absl::Status PutTopic(const RecordedTopic& topic);
   absl::Status PutRequest(const std::string& topic, const RecordedRequest& request);
   absl::Status DeleteRequest(const std::string& topic, uint64_t number);
+  // At least one.
   absl::Status DeleteRows(const std::string& topic, const RowIds& ids);
   // Moves a row to the rows that were set aside.
   absl::Status SetAside(const std::string& topic, int64_t id, const absl::Status& error,
