@@ -8,8 +8,10 @@
 #include <typeinfo>
 #include <utility>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
 #include "proto/wire/fault_id.h"
 
 namespace eventhub::processor {
@@ -40,9 +42,14 @@ namespace {
 std::string NameOf(const std::type_info& type) {
   int status = 0;
   char* const name = abi::__cxa_demangle(type.name(), nullptr, nullptr, &status);
-  std::string text = name != nullptr ? name : type.name();
+  const std::string text = name != nullptr ? name : type.name();
   std::free(name);
-  return text;
+  // std::throw_with_nested throws a type that it derives from the given one.
+  absl::string_view shown = text;
+  if (absl::ConsumePrefix(&shown, "std::_Nested_exception<")) {
+    absl::ConsumeSuffix(&shown, ">");
+  }
+  return std::string(absl::StripAsciiWhitespace(shown));
 }
 
 constexpr size_t kMaxCausesKept = 8;
