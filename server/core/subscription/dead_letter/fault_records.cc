@@ -70,7 +70,8 @@ absl::StatusOr<stored::Fault> ParseFault(const Subscription& subscription,
   stored::Fault fault;
   if (!fault.ParseFromArray(value.data(), static_cast<int>(value.size())) || fault.version() != 1 ||
       !IsStoredTime(fault.first_time_micros()) || !IsStoredTime(fault.close_time_micros()) ||
-      !IsStoredTime(fault.letter().time_micros())) {
+      !IsStoredTime(fault.letter().time_micros()) ||
+      !IsStoredTime(fault.letter().first_time_micros())) {
     return absl::DataLossError(absl::StrCat("a fault of ", subscription.name(), " is damaged"));
   }
   return fault;
