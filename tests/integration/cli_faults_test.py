@@ -8,9 +8,10 @@ from cli_hub import HubTest, json_lines
 
 class FaultsTest(HubTest):
 
-    def dead(self, events=3):
+    def dead(self, events=3, suffix=""):
         """A subscription, named after the test, with dead letters 0, 1, 2, … of its topic."""
-        name = self.topic("--partitions=1")
+        name = self.id().split(".")[-1] + suffix
+        self.ok("topics", "create", name, "--partitions=1")
         self.ok("publish", name, "-q", stdin="".join(f"{i}\n" for i in range(events)).encode())
         self.ok("subscriptions", "create", name, f"--topic={name}", "--kind=queue",
                 "--from=earliest")
@@ -91,6 +92,20 @@ class FaultsTest(HubTest):
         # One that is closed is not open for another decision.
         closed = self.listed(f"--subscription={name}", "--state=discarded")[0]
         self.assertIn("NOT_FOUND", self.fails(1, "faults", "resubmit", closed["fault"], "--yes"))
+
+    def test_routes_bring_those_of_all_subscriptions_into_one_topic(self):
+        names = [self.dead(events=1, suffix=suffix) for suffix in ("-1", "-2")]
+        everything = self.topic("--partitions=1")
+        for name in names:
+            self.ok("routes", "create", f"{name}-faults", f"--from={name}.dead-letters",
+                    f"--to={everything}", "--filter=deadletterreason LIKE '%reason%'")
+            self.ok("faults", "resubmit", f"--subscription={name}", "--all", "--yes")
+            self.ok("consume", name, "--limit=1",
+                    '--exec=sh -c "echo reason $(cat) >&2; exit 65"')
+        routed = json_lines(self.ok("read", everything, "--limit=2", "-o", "json"))
+        self.assertEqual([event["deadlettersubscription"] for event in routed], names)
+        self.assertEqual([event["deadletterfault"] for event in routed],
+                         [self.listed(f"--subscription={name}")[0]["fault"] for name in names])
 
     def test_mistakes_are_named(self):
         self.assertIn("give a fault, a condition or --all", self.fails(2, "faults", "resubmit"))

@@ -148,6 +148,13 @@ TEST(CliTerminal, KeepsTextAndEscapesControls) {
   EXPECT_EQ(Printable("\xc2\x9b"), "\\xc2\\x9b") << "a C1 control";
 }
 
+TEST(CliTerminal, ShowsTheStartOfLongText) {
+  EXPECT_EQ(PrintableStart("four", 4), "four");
+  EXPECT_EQ(PrintableStart("a\nbcd", 3), "a\\nb…");
+  EXPECT_EQ(PrintableStart("ab€", 4), "ab…") << "no part of a character";
+  EXPECT_EQ(PrintableStart("\x80\x80", 1), "…");
+}
+
 TEST(CliTerminal, EscapesInvalidUtf8) {
   EXPECT_EQ(Printable("\xff"), "\\xff");
   EXPECT_EQ(Printable("\xc3"), "\\xc3") << "cut off";

@@ -22,6 +22,9 @@ Json DetailJson(const client::FaultDetail& detail) {
           {"group", detail.group}};
 }
 
+// In a table; JSON has all of it.
+constexpr size_t kMessageBytes = 100;
+
 std::string OrDash(const std::string& text) { return text.empty() ? "-" : Printable(text); }
 
 }  // namespace
@@ -79,11 +82,12 @@ std::string RenderFaults(const std::vector<client::DeadLetter>& faults) {
                "EVENT", "MESSAGE"});
   for (const client::DeadLetter& fault : faults) {
     const client::FaultDetail detail = fault.fault.value_or(client::FaultDetail());
-    table.AddRow({OrDash(fault.fault_id), std::string(StateName(fault.state)),
-                  FormatCount(fault.failures), fault.subscription, OrDash(detail.pipeline),
-                  OrDash(detail.step), OrDash(detail.error), FormatSecond(fault.time),
-                  fault.event_trimmed ? "(event trimmed)" : Printable(fault.event.id()),
-                  Printable(detail.message.empty() ? fault.reason : detail.message)});
+    table.AddRow(
+        {OrDash(fault.fault_id), std::string(StateName(fault.state)), FormatCount(fault.failures),
+         fault.subscription, OrDash(detail.pipeline), OrDash(detail.step), OrDash(detail.error),
+         FormatSecond(fault.time),
+         fault.event_trimmed ? "(event trimmed)" : Printable(fault.event.id()),
+         PrintableStart(detail.message.empty() ? fault.reason : detail.message, kMessageBytes)});
   }
   return table.Render();
 }
@@ -95,7 +99,7 @@ std::string RenderFaultGroups(const std::vector<client::DeadLetterGroup>& groups
     table.AddRow({FormatCount(group.events), FormatCount(group.failed_again), OrDash(group.error),
                   OrDash(group.step), OrDash(group.pipeline), group.subscription,
                   FormatSecond(group.first_time), FormatSecond(group.last_time),
-                  Printable(group.message)});
+                  PrintableStart(group.message, kMessageBytes)});
   }
   return table.Render();
 }

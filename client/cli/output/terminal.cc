@@ -63,4 +63,11 @@ std::string Printable(absl::string_view bytes) {
   return line;
 }
 
+std::string PrintableStart(absl::string_view bytes, size_t max_bytes) {
+  if (bytes.size() <= max_bytes) return Printable(bytes);
+  const auto continues = [](char c) { return (static_cast<unsigned char>(c) & 0xc0) == 0x80; };
+  while (max_bytes > 0 && continues(bytes[max_bytes])) --max_bytes;  // A whole UTF-8 character.
+  return Printable(bytes.substr(0, max_bytes)) + "…";
+}
+
 }  // namespace eventhub::cli
