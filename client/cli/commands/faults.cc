@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -146,8 +147,13 @@ absl::Status ListFaults(const Context& context, const FaultFlags& flags) {
 absl::Status CountFaults(const Context& context, const FaultFlags& flags) {
   ASSIGN_OR_RETURN(std::vector<client::DeadLetterGroup> groups,
                    ConnectFaults(context).Count(flags.subscription, flags.Selector()));
-  std::stable_sort(groups.begin(), groups.end(),
-                   [](const auto& a, const auto& b) { return a.events > b.events; });
+  // The largest first; otherwise in the order of the client.
+  const auto rank = [](const client::DeadLetterGroup& group) {
+    return std::tie(group.subscription, group.processor, group.pipeline, group.step, group.error);
+  };
+  std::sort(groups.begin(), groups.end(), [&](const auto& a, const auto& b) {
+    return a.events != b.events ? a.events > b.events : rank(a) < rank(b);
+  });
   if (!flags.json) return WriteOut(RenderFaultGroups(groups));
   for (const client::DeadLetterGroup& group : groups) {
     RETURN_IF_ERROR(WriteOut(FaultGroupJson(group).dump() + "\n"));
