@@ -24,7 +24,7 @@ using End = Correlation::Kind;
 
 // An event of type "a", "b" … about a key.
 v1::Event Fact(const std::string& type, const std::string& id, const std::string& key = "k") {
-  v1::Event event = MakeEvent(id, key, "data of " + id);
+  v1::Event event = MakeEvent(id, key, absl::StrCat("data of ", id));
   event.set_type(type);
   return event;
 }
@@ -36,7 +36,7 @@ std::string Describe(const Correlation& correlation) {
   std::string text = correlation.kind == End::kComplete  ? "complete "
                      : correlation.kind == End::kExpired ? "expired "
                                                          : "late ";
-  text += correlation.facts.key() + ":";
+  absl::StrAppend(&text, correlation.facts.key(), ":");
   for (size_t i = 0; i < correlation.facts.size(); ++i) {
     absl::StrAppend(&text, " ", correlation.facts[i].id());
   }
@@ -103,7 +103,7 @@ TEST(CorrelateTest, KeepsItsStateWhereThePipelineThePartitionAndTheKeySay) {
   const auto state = DecodeCorrelationState(test.emitted()[0].event.data());
   ASSERT_THAT(state, IsOk());
   EXPECT_EQ(state->deadline, state->since + absl::Minutes(1));
-  ASSERT_THAT(state->facts, SizeIs(1));
+  ASSERT_EQ(state->facts.size(), 1u);
   EXPECT_EQ(state->facts[0]->data(), "data of a1");
   const v1::Event& timer = test.emitted()[1].event;
   EXPECT_EQ(test.emitted()[1].topic, TestProcessor::kTopic);
@@ -365,7 +365,8 @@ TEST(CorrelateTest, KeepsOfAnEventWhatIsAsked) {
 TEST(CorrelateTest, StateThatCannotBeReadIsWaitedFor) {
   TestProcessor test(Rules({Pair()}));
   test.OnReadState([](const std::string& topic) {
-    return absl::FailedPreconditionError(topic + " does not keep the latest event per key");
+    return absl::FailedPreconditionError(
+        absl::StrCat(topic, " does not keep the latest event per key"));
   });
   test.Deliver(Fact("a", "a1"));
   test.Deliver(Fact("a", "a2", "k2"));
@@ -506,7 +507,7 @@ TEST(CorrelationStateTest, IsEncodedAsTheFormatSays) {
     if (size == 34) continue;  // Without the fact, it is whole.
     EXPECT_EQ(cut.status().code(), absl::StatusCode::kDataLoss) << size;
   }
-  EXPECT_FALSE(DecodeCorrelationState("\x02" + bytes.substr(1)).ok());
+  EXPECT_FALSE(DecodeCorrelationState(absl::StrCat("\x02", bytes.substr(1))).ok());
 }
 
 // Random facts, repetitions, faults, crashes, moves and silence, against what follows from the log.
