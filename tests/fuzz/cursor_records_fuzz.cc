@@ -104,6 +104,7 @@ class Store {
     };
     visit_all(Column::kCursors, "");
     visit_all(Column::kMeta, kSubscriptionKeyPrefix);
+    visit_all(Column::kMeta, kFaultKeyPrefix);
   }
 
   GatedMemory memory_;
@@ -153,6 +154,44 @@ int64_t AnOffset(FuzzedDataProvider& input) {
              : input.ConsumeIntegralInRange<int64_t>(0, kEventsEach);
 }
 
+stored::DeadLetterPlace APlace(FuzzedDataProvider& input) {
+  stored::DeadLetterPlace place;
+  place.set_topic_id(input.ConsumeIntegralInRange<uint32_t>(0, 3));
+  place.set_partition(input.ConsumeIntegralInRange<uint32_t>(0, 2));
+  place.set_offset(AnOffset(input));
+  return place;
+}
+
+// Mostly one of two.
+std::string AFaultId(FuzzedDataProvider& input) {
+  const size_t bytes = input.ConsumeIntegralInRange(0, 19) == 0 ? 3 : kFaultIdBytes;
+  return std::string(bytes, input.ConsumeBool() ? 'a' : 'b');
+}
+
+stored::DeadLetter ALetter(FuzzedDataProvider& input, PartitionId partition) {
+  stored::DeadLetter letter;
+  letter.set_source_partition(partition.value());
+  letter.set_source_offset(AnOffset(input));
+  letter.set_time_micros(input.ConsumeIntegral<int64_t>());
+  if (input.ConsumeBool()) {
+    letter.set_fault_id(AFaultId(input));
+    letter.set_failures(input.ConsumeIntegral<uint32_t>());
+    letter.set_first_time_micros(input.ConsumeIntegral<int64_t>());
+    letter.mutable_detail()->set_pipeline(input.ConsumeBool() ? "p" : "q");
+  }
+  return letter;
+}
+
+stored::Fault AFault(FuzzedDataProvider& input, PartitionId partition) {
+  stored::Fault fault;
+  fault.set_state(static_cast<stored::Fault::State>(input.ConsumeIntegralInRange(0, 3)));
+  *fault.mutable_place() = APlace(input);
+  fault.set_failures(input.ConsumeIntegral<uint32_t>());
+  fault.set_close_time_micros(input.ConsumeIntegral<int64_t>());
+  *fault.mutable_letter() = ALetter(input, partition);
+  return fault;
+}
+
 stored::Range ARange(FuzzedDataProvider& input) {
   stored::Range range;
   range.set_count(static_cast<uint32_t>(AnOffset(input)));
@@ -160,10 +199,8 @@ stored::Range ARange(FuzzedDataProvider& input) {
   if (input.ConsumeBool()) range.set_retry_time_micros(input.ConsumeIntegral<int64_t>());
   range.set_extra(input.ConsumeBool());
   if (input.ConsumeBool()) {
-    stored::DeadLetterPlace& place = *range.mutable_redriven_from();
-    place.set_topic_id(input.ConsumeIntegralInRange<uint32_t>(0, 3));
-    place.set_partition(input.ConsumeIntegralInRange<uint32_t>(0, 2));
-    place.set_offset(AnOffset(input));
+    *range.mutable_redriven_from() = APlace(input);
+    if (input.ConsumeBool()) range.add_pipelines("p");
   }
   return range;
 }
@@ -193,7 +230,7 @@ std::string Encode(Record record, FuzzedDataProvider& input) {
 void AddRecord(FuzzedDataProvider& input, CommitBuilder& commit) {
   const SubscriptionId id(input.ConsumeIntegralInRange<uint32_t>(1, 4));
   const PartitionId partition(input.ConsumeIntegralInRange<uint32_t>(0, kPartitions));
-  switch (input.ConsumeIntegralInRange(0, 6)) {
+  switch (input.ConsumeIntegralInRange(0, 7)) {
     case 0: {
       stored::Cursor cursor;
       cursor.set_next_offset(AnOffset(input));
@@ -210,10 +247,7 @@ void AddRecord(FuzzedDataProvider& input, CommitBuilder& commit) {
       commit.Put(Column::kCursors, SnapshotKey(id, "x"), Encode(ASnapshot(input), input));
       break;
     case 4: {
-      stored::DeadLetter letter;
-      letter.set_source_partition(partition.value());
-      letter.set_source_offset(AnOffset(input));
-      letter.set_time_micros(input.ConsumeIntegral<int64_t>());
+      const stored::DeadLetter letter = ALetter(input, partition);
       const TopicId topic(input.ConsumeIntegralInRange<uint32_t>(0, 3));
       commit.Put(Column::kCursors, DeadLetterKey(id, topic, partition, Offset(AnOffset(input))),
                  Encode(letter, input));
@@ -224,6 +258,10 @@ void AddRecord(FuzzedDataProvider& input, CommitBuilder& commit) {
       commit.Put(Column::kCursors, key, input.ConsumeRandomLengthString(64));
       break;
     }
+    case 6:
+      commit.Put(Column::kMeta, FaultKey(id, AFaultId(input)),
+                 Encode(AFault(input, partition), input));
+      break;
     default: {
       const std::string key = "u" + input.ConsumeRandomLengthString(5);
       commit.Put(Column::kMeta, key, input.ConsumeRandomLengthString(96));
@@ -266,6 +304,11 @@ void Administer(Subscriptions& subscriptions, const std::string& name) {
   v1::ListDeadLettersRequest list;
   list.set_subscription(name);
   subscriptions.dead_letters().List(kTester, list).IgnoreError();
+  for (int state = v1::DeadLetter::STATE_OPEN; state <= v1::DeadLetter::STATE_DISCARDED; ++state) {
+    list.mutable_selector()->add_states(static_cast<v1::DeadLetter::State>(state));
+  }
+  subscriptions.dead_letters().List(kTester, list).IgnoreError();
+  subscriptions.dead_letters().ForgetClosed(absl::Now(), [] { return false; }).IgnoreError();
   v1::RedriveDeadLettersRequest redrive;
   redrive.set_subscription(name);
   redrive.mutable_selector();
