@@ -339,7 +339,7 @@ client::Transaction CommitQueue::Build(const Group& group) const {
     ForEachEmitter(bundle, [&](const Task& task) {
       if (group.piece != nullptr && &task != group.piece) return;
       for (const Emission& emission : task.emissions) {
-        AppendFor(emission, transaction).events.push_back(emission.event);
+        AppendFor(emission, transaction).encoded_events += emission.encoded;
       }
     });
     if (group.piece != nullptr) continue;

@@ -101,7 +101,8 @@ class CommitQueue {
 
   std::string NewId();
   std::string PieceId(const Task& task);
-  // The same each time. Copies the events: they are needed again if the hub refuses the group.
+  // The same each time. Copies the encoded events: they are needed again if the hub refuses the
+  // group.
   client::Transaction Build(const Group& group) const;
   static std::string TopicsOf(const Bundle& bundle);
 

@@ -483,7 +483,7 @@ void Engine::Measure(Bundle& bundle) const {
   bundle.events = bundle.triggers.size();
   ForEachEmitter(bundle, [&](Task& task) {
     bundle.events += task.emissions.size();
-    for (const Emission& emission : task.emissions) bundle.bytes += emission.event.ByteSizeLong();
+    for (const Emission& emission : task.emissions) bundle.bytes += emission.encoded.size();
   });
 }
 

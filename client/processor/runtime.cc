@@ -3,7 +3,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "client/processor/complete_event.h"
+#include "client/processor/encode_emission.h"
 #include "client/processor/engine.h"
 #include "client/processor/make_fault.h"
 
@@ -48,14 +48,14 @@ bool Runtime::Emit(const AnyUnit& unit, std::string_view step, const std::string
                    std::string_view place, v1::Event event, std::optional<uint32_t> partition) {
   Task& task = unit.task();
   if (task.trigger->arrival.restored) return true;  // It was published when it was delivered.
-  const absl::Status status =
-      CompleteEvent(task.trigger->event, id_, absl::StrCat(unit.Path(), std::string(place)),
-                    engine_.source(), event);
-  if (!status.ok()) {
-    Fail(unit, step, status);
+  absl::StatusOr<std::string> encoded =
+      EncodeEmission(task.trigger->event, id_, absl::StrCat(unit.Path(), std::string(place)),
+                     engine_.source(), std::move(event));
+  if (!encoded.ok()) {
+    Fail(unit, step, encoded.status());
     return false;
   }
-  task.emissions.push_back({&topic, std::move(event), partition});
+  task.emissions.push_back({&topic, *std::move(encoded), partition});
   return true;
 }
 

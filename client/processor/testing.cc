@@ -10,6 +10,8 @@
 
 #include "client/processor/engine.h"
 #include "client/src/base/proto_time.h"
+#include "eventhub/v1/hub.pb.h"
+#include "storage/base/check.h"
 #include "storage/base/clock.h"
 
 namespace eventhub::processor {
@@ -370,7 +372,14 @@ class TestProcessor::Hub final : private internal::Host {
       latest_[{append.topic, event.partition_key()}] = std::move(event);
     }
   }
+  static void Decode(client::TransactionAppend& append) {
+    v1::TransactAppend decoded;
+    EVENTHUB_CHECK(decoded.ParseFromString(append.encoded_events), "the processor encoded it");
+    for (v1::Event& event : *decoded.mutable_events()) append.events.push_back(std::move(event));
+    append.encoded_events.clear();
+  }
   absl::Status Apply(client::Transaction& transaction) {
+    for (client::TransactionAppend& append : transaction.appends) Decode(append);
     if (decide_) {
       if (absl::Status status = decide_(transaction); !status.ok()) return status;
     }

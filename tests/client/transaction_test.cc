@@ -29,13 +29,19 @@ v1::Event EventOf(const std::string& id, const std::string& key = "") {
   return event;
 }
 
+TEST(TransactionTest, RefusesEncodedEventsThatCannotBeParsed) {
+  Transaction transaction;
+  transaction.appends.push_back({.topic = "t", .encoded_events = "x"});
+  EXPECT_EQ(ToProto(transaction).status().code(), absl::StatusCode::kInvalidArgument);
+}
+
 TEST(TransactionTest, ConsecutiveEventsOfOneTopicFormOneAppend) {
   Transaction transaction("id");
   transaction.Append("a", EventOf("1")).Append("a", EventOf("2")).Append("b", EventOf("3"));
   transaction.appends.push_back({.topic = "c", .partition = 4, .expected_offset = 5});
   transaction.appends.back().events.push_back(EventOf("4"));
   transaction.Append("c", EventOf("5")).Expect("d", 6, 7);
-  const v1::TransactRequest request = ToProto(transaction);
+  const v1::TransactRequest request = ToProto(transaction).value();
   EXPECT_EQ(request.transaction_id(), "id");
   ASSERT_EQ(request.appends_size(), 4);
   EXPECT_EQ(request.appends(0).events_size(), 2);
@@ -65,7 +71,7 @@ TEST(TransactionTest, GroupsAcksIntoRangesPerLease) {
   const EventBatch second = parse();
   Transaction transaction;
   transaction.Ack("s", first).Ack("s", *second.begin());
-  const v1::TransactAcks acks = ToProto(transaction).acks();
+  const v1::TransactAcks acks = ToProto(transaction).value().acks();
   EXPECT_EQ(acks.subscription(), "s");
   ASSERT_EQ(acks.acks_size(), 2);
   EXPECT_EQ(acks.acks(0).partition(), 3u);

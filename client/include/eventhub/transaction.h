@@ -30,6 +30,9 @@ struct TransactionAppend {
   // (ErrorReason::kOtherLog) if that event has another run. 0: not checked.
   uint64_t expected_run = 0;
   std::vector<v1::Event> events{};
+  // Events that are encoded already, appended after `events`: each as a field `events` of the
+  // message v1.TransactAppend. With any, TransactionResult::events has none of this append.
+  std::string encoded_events{};
 };
 
 // Requires that a partition's next offset is this one before the transaction.
@@ -99,7 +102,8 @@ struct Transaction {
 
 // The result of a committed transaction.
 struct TransactionResult {
-  // Where the events of all appends are, in the order of the appends.
+  // Where the events of all appends are, in the order of the appends; without appends that have
+  // encoded events.
   std::vector<PublishedEvent> events{};
   // The transaction had been committed before; `events` is the original result.
   bool duplicate = false;

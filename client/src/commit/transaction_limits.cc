@@ -134,7 +134,7 @@ size_t RequestBytes(const Transaction& transaction) {
   }
   for (const OffsetCheck& check : transaction.checks) bytes += check.topic.size() + 5 * kFieldBytes;
   for (const TransactionAppend& append : transaction.appends) {
-    bytes += append.topic.size() + 5 * kFieldBytes;
+    bytes += append.topic.size() + 5 * kFieldBytes + append.encoded_events.size();
     for (const v1::Event& event : append.events) bytes += event.ByteSizeLong() + kFieldBytes;
   }
   return bytes;

@@ -8,8 +8,8 @@ namespace eventhub::client {
 
 absl::StatusOr<TransactionResult> GrpcTransactionCalls::Transact(const Transaction& transaction,
                                                                  absl::Duration timeout) {
-  ASSIGN_OR_RETURN(const auto response,
-                   service_.Call(&Stub::Transact, ToProto(transaction), timeout));
+  ASSIGN_OR_RETURN(const v1::TransactRequest request, ToProto(transaction));
+  ASSIGN_OR_RETURN(const auto response, service_.Call(&Stub::Transact, request, timeout));
   return FromProto(response, transaction);
 }
 

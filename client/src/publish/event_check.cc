@@ -18,7 +18,7 @@ absl::Status Invalid(const char* field, std::string_view what) {
 
 bool TooLong(const std::string& value) { return value.size() > wire::kMaxStringAttributeBytes; }
 
-absl::Status FindFault(const v1::Event& event) {
+absl::Status FindFault(const v1::Event& event, size_t more_attributes) {
   const struct {
     const char* name;
     const std::string& value;
@@ -36,7 +36,7 @@ absl::Status FindFault(const v1::Event& event) {
     if (field.required && field.value.empty()) return Invalid(field.name, "is required");
     if (TooLong(field.value)) return Invalid(field.name, "is longer than 1,024 bytes");
   }
-  if (event.attributes().size() > wire::kMaxAttributes)
+  if (event.attributes().size() + more_attributes > wire::kMaxAttributes)
     return Invalid("attributes", "are more than 256");
   for (const auto& [name, value] : event.attributes()) {
     if (name.empty() || name.size() > wire::kMaxAttributeNameBytes) {
@@ -59,13 +59,13 @@ absl::Status FindFault(const v1::Event& event) {
 
 }  // namespace
 
-absl::Status CheckEvent(const v1::Event& event) {
+absl::Status CheckEvent(const v1::Event& event, size_t more_attributes) {
   const bool plain = !event.id().empty() && !event.source().empty() && !event.type().empty() &&
                      !TooLong(event.id()) && !TooLong(event.source()) && !TooLong(event.type()) &&
                      !TooLong(event.subject()) && !TooLong(event.partition_key()) &&
                      !TooLong(event.data_content_type()) && !TooLong(event.data_schema()) &&
                      event.attributes().empty() && !event.has_deliver_after();
-  return plain ? absl::OkStatus() : FindFault(event);
+  return plain ? absl::OkStatus() : FindFault(event, more_attributes);
 }
 
 }  // namespace eventhub::client

@@ -3,6 +3,8 @@
 #include <iterator>
 #include <string>
 
+#include "absl/strings/str_cat.h"
+#include "client/src/base/failure.h"
 #include "client/src/publish/locate.h"
 #include "client/src/publish/publish_proto.h"
 #include "proto/wire/fields.h"
@@ -56,7 +58,7 @@ Request HeadOf(const Transaction& transaction) {
 
 void AppendTo(const TransactionAppend& append, std::string& out) {
   const std::string head = HeadOf(append).SerializeAsString();
-  size_t size = head.size();
+  size_t size = head.size() + append.encoded_events.size();
   for (const v1::Event& event : append.events) {
     const size_t event_size = event.ByteSizeLong();
     size += 1 + wire::VarintSize(event_size) + event_size;
@@ -70,16 +72,21 @@ void AppendTo(const TransactionAppend& append, std::string& out) {
     out.resize(from + event_size);
     event.SerializeWithCachedSizesToArray(reinterpret_cast<uint8_t*>(out.data() + from));
   }
+  out += append.encoded_events;
 }
 
 }  // namespace
 
-v1::TransactRequest ToProto(const Transaction& transaction) {
+absl::StatusOr<v1::TransactRequest> ToProto(const Transaction& transaction) {
   auto request = HeadOf<v1::TransactRequest>(transaction);
   for (const TransactionAppend& append : transaction.appends) {
     v1::TransactAppend& proto = *request.add_appends();
     proto = HeadOf(append);
     for (const v1::Event& event : append.events) *proto.add_events() = event;
+    if (!proto.MergeFromString(append.encoded_events)) {
+      return WithNothingDone(absl::InvalidArgumentError(
+          absl::StrCat("the encoded events for topic ", append.topic, " cannot be parsed")));
+    }
   }
   return request;
 }
@@ -107,6 +114,7 @@ absl::StatusOr<TransactionResult> ResultOf(const TransactReply& reply,
   if (reply.appends.size() != transaction.appends.size()) return odd;
   TransactionResult result{.duplicate = reply.duplicate};
   for (size_t i = 0; i < reply.appends.size(); ++i) {
+    if (!transaction.appends[i].encoded_events.empty()) continue;
     auto located = LocateEvents(transaction.appends[i].events, reply.appends[i]);
     if (!located) return odd;
     result.events.insert(result.events.end(), std::make_move_iterator(located->begin()),

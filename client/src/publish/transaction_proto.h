@@ -11,7 +11,8 @@
 
 namespace eventhub::client {
 
-v1::TransactRequest ToProto(const Transaction& transaction);
+// INVALID_ARGUMENT if encoded events cannot be parsed.
+absl::StatusOr<v1::TransactRequest> ToProto(const Transaction& transaction);
 
 // INTERNAL if it cannot be the answer to that transaction.
 absl::StatusOr<TransactionResult> FromProto(const v1::TransactResponse& response,

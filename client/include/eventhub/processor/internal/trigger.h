@@ -22,7 +22,7 @@ struct Trigger;
 // An event to publish.
 struct Emission {
   const std::string* topic;  // In the pipeline's description or a step, which outlive it.
-  v1::Event event;
+  std::string encoded;       // A field `events` of a v1::TransactAppend.
   std::optional<uint32_t> partition{};  // Unset: that of the event's key.
 };
 
