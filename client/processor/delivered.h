@@ -18,6 +18,7 @@ struct Delivered {
   Arrival arrival;
   uint64_t lease_epoch = 0;
   uint64_t session = 0;
+  int64_t first_new_offset = 0;  // See client::EventBatch.
   client::Settler settler{};
   absl::Span<const std::string> pipelines{};  // To which it was redriven; empty: to all.
 };

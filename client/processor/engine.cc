@@ -600,8 +600,8 @@ void Engine::SetSession(uint64_t session) {
   keeper_.Clear();
 }
 
-void Engine::OnAssigned(uint32_t partition, int64_t offset) {
-  if (keeper_.active() && !closing_) keeper_.OnAssigned(partition, offset);
+void Engine::OnAssigned(const client::AssignedPartition& next) {
+  if (keeper_.active() && !closing_) keeper_.OnAssigned(next);
 }
 
 void Engine::OnRevoked(uint32_t partition) { keeper_.OnRevoked(partition); }

@@ -51,7 +51,7 @@ class Engine : private CommitQueue::Owner, private ViewKeeper::Owner {
   // Gives an event that was read back to the pipelines that materialize it.
   void TakeRestored(Delivered delivered);
   // A partition was assigned, from this offset on, or is no longer.
-  void OnAssigned(uint32_t partition, int64_t offset);
+  void OnAssigned(const client::AssignedPartition& next);
   void OnRevoked(uint32_t partition);
   // The processor stops: nothing waits for more events.
   void Drain();

@@ -107,8 +107,8 @@ class HubProcessor final : public Processor, private internal::Host {
         engine_->SetState(Kind::kWaiting, "hub", why);
       });
     };
-    to.hooks.on_assigned = [this](const client::PartitionOffset& next) {
-      engine_->Post([this, next] { engine_->OnAssigned(next.partition, next.offset); });
+    to.hooks.on_assigned = [this](const client::AssignedPartition& next) {
+      engine_->Post([this, next] { engine_->OnAssigned(next); });
     };
     to.hooks.on_revoked = [this](uint32_t partition) {
       engine_->Post([this, partition] { engine_->OnRevoked(partition); });
@@ -133,6 +133,7 @@ class HubProcessor final : public Processor, private internal::Host {
                                  .replayed = event.replayed()},
                      .lease_epoch = event.lease_epoch(),
                      .session = event.session(),
+                     .first_new_offset = event.first_new_offset(),
                      .settler = std::move(settler),
                      .pipelines = event.pipelines()});
     });

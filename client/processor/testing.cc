@@ -99,14 +99,18 @@ class TestProcessor::Hub final : private internal::Host {
       while (next < static_cast<int64_t>(events.size()) &&
              events[static_cast<size_t>(next)].settled)
         ++next;
-      engine_->OnAssigned(partition, next);
+      client::AssignedPartition assigned;
+      assigned.partition = partition;
+      assigned.offset = next;
+      assigned.first_new_offset = FirstNewOf(partition);
+      engine_->OnAssigned(assigned);
     });
     DeliverDue();
   }
 
   void Seek(uint32_t partition, int64_t offset) {
-    ++session_;
-    ++lease_epoch_;
+    NewLeases();
+    first_new_[partition] = offset;
     engine_->strand().Run([this] { engine_->SetSession(0); });
     std::vector<Stored>& events = partitions_[partition];
     for (size_t i = 0; i < events.size(); ++i) {
@@ -120,8 +124,7 @@ class TestProcessor::Hub final : private internal::Host {
   }
 
   void Reconnect() {
-    ++session_;
-    ++lease_epoch_;
+    NewLeases();
     engine_->strand().Run([this] { engine_->SetSession(0); });
     DeliverAgain();
   }
@@ -203,8 +206,7 @@ class TestProcessor::Hub final : private internal::Host {
   }
   void End() {
     held_.clear();
-    ++session_;
-    ++lease_epoch_;
+    NewLeases();
     engine_->CloseNow();
     for (HeldWork& held : std::exchange(held_works_, {})) std::move(held.done)();
     Run();
@@ -220,6 +222,18 @@ class TestProcessor::Hub final : private internal::Host {
     ended->push_back(std::move(engine_));
   }
 
+  void NewLeases() {
+    ++session_;
+    ++lease_epoch_;
+    for (const auto& [partition, events] : partitions_) {
+      first_new_[partition] = static_cast<int64_t>(events.size());
+    }
+  }
+  int64_t FirstNewOf(uint32_t partition) const {
+    const auto it = first_new_.find(partition);
+    return it == first_new_.end() ? 0 : it->second;
+  }
+
   // On the strand.
   void Take(uint32_t partition, int64_t offset) {
     Stored& event = partitions_[partition][static_cast<size_t>(offset)];
@@ -233,6 +247,7 @@ class TestProcessor::Hub final : private internal::Host {
                                               .replayed = event.redriven},
                                   .lease_epoch = lease_epoch_,
                                   .session = session_,
+                                  .first_new_offset = FirstNewOf(partition),
                                   .pipelines = event.pipelines};
     engine_->Take(std::move(delivered));
   }
@@ -417,6 +432,7 @@ class TestProcessor::Hub final : private internal::Host {
   uint64_t session_ = 1;
   uint64_t lease_epoch_ = 1;
   std::map<uint32_t, std::vector<Stored>> partitions_;
+  std::map<uint32_t, int64_t> first_new_;  // Of the leases: how many events there were.
   std::function<absl::Status(const client::Transaction&)> decide_;
   bool hold_ = false;
   std::vector<absl::AnyInvocable<void(absl::Status) &&>> held_;

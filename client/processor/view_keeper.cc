@@ -30,6 +30,7 @@ bool ViewKeeper::Admit(Delivered& delivered) {
   const uint32_t number = delivered.arrival.partition;
   const int64_t offset = delivered.arrival.offset;
   Partition& partition = partitions_[number];
+  partition.first_new = delivered.first_new_offset;
   const bool redelivered = delivered.arrival.redelivered;
   const uint64_t known_lease = std::exchange(partition.lease_epoch, delivered.lease_epoch);
   const bool same_lease = known_lease == delivered.lease_epoch;
@@ -50,12 +51,13 @@ bool ViewKeeper::Admit(Delivered& delivered) {
   return false;
 }
 
-void ViewKeeper::OnAssigned(uint32_t number, int64_t offset) {
-  Partition& partition = partitions_[number];
+void ViewKeeper::OnAssigned(const client::AssignedPartition& next) {
+  Partition& partition = partitions_[next.partition];
   if (partition.state != State::kUnknown) return;
-  partition.end = offset;
+  partition.end = next.offset;
+  partition.first_new = next.first_new_offset;
   // Whether somebody moved the subscription, the first event tells.
-  Check(number, offset, /*redelivered=*/true);
+  Check(next.partition, next.offset, /*redelivered=*/true);
 }
 
 void ViewKeeper::OnRevoked(uint32_t number) {
@@ -110,7 +112,7 @@ void ViewKeeper::OnResumePoints(uint32_t number, int64_t offset,
   }
   Partition& partition = partitions_[number];
   partition.from = offset;
-  partition.target = offset;
+  partition.target = std::max(offset, partition.first_new);
   bool changed = false;
   for (size_t i = 0; i < views_.size(); ++i) {
     const ViewCore::ResumePoint& point = (*points)[i];

@@ -21,6 +21,7 @@
 #include "eventhub/processor/status.h"
 #include "eventhub/processor/view.h"
 #include "eventhub/processor/view_store.h"
+#include "eventhub/subscriber.h"
 
 namespace eventhub::processor::internal {
 
@@ -30,6 +31,10 @@ namespace eventhub::processor::internal {
 // When the first event of a lease comes, or the partition is assigned, the views are asked how far
 // they are. What they do not have is read back from the topic and goes through the pipelines like
 // any event, except that it is not settled and that nothing is published for it.
+//
+// That are all events that were ever delivered, not only those before the first unsettled one:
+// events are settled out of order, and what another owner has settled beyond it is not delivered
+// here. Those in between that are not settled are read back and delivered.
 class ViewKeeper {
  public:
   class Owner {
@@ -59,7 +64,7 @@ class ViewKeeper {
   // because its lease ended.
   bool Admit(Delivered& delivered);
   // The partition is assigned from this offset on; what is delivered before or after says the same.
-  void OnAssigned(uint32_t partition, int64_t offset);
+  void OnAssigned(const client::AssignedPartition& next);
   void OnRevoked(uint32_t partition);
   // All leases ended.
   void Clear();
@@ -83,6 +88,7 @@ class ViewKeeper {
     uint64_t lease_epoch = 0;  // 0: not known yet.
     uint64_t check = 0;        // Identifies the check or reading in progress.
     int64_t end = 0;           // After the last event taken.
+    int64_t first_new = 0;     // Of the lease, see client::EventBatch.
     std::deque<Delivered> held{};
     // What is being read back.
     int64_t from = 0;

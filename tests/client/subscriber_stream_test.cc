@@ -119,6 +119,26 @@ TEST_F(SubscriberStreamTest, ReplaysRunAlongsideLiveEvents) {
                                         "retry 0@10 [12,13): again", "park 0@10 [13,14)"));
 }
 
+TEST_F(SubscriberStreamTest, EventsAndHooksTellHowFarWasDeliveredBefore) {
+  std::vector<int64_t> told;
+  SubscriberOptions options;
+  options.max_batch_events = 1;  // Parts tell, too.
+  options.on_batch = [&](const EventBatch& batch) {
+    told.push_back(batch.begin()->first_new_offset());
+    return Outcome::Ack();
+  };
+  options.hooks.on_assigned = [&](const AssignedPartition& next) {
+    told.push_back(next.first_new_offset);
+  };
+  StartStream(std::move(options), 1);
+  v1::ConsumeResponse assigned = Assigned(1, 50);
+  assigned.mutable_assigned(0)->set_first_new_offset(53);
+  hub_->Send(assigned);
+  hub_->Send(Events(1, 50, 2));
+  Run();
+  EXPECT_THAT(told, ElementsAre(0, 53, 53, 53));
+}
+
 TEST_F(SubscriberStreamTest, NeitherHandlesNorAcksRevokedLease) {
   std::vector<std::string> news;
   SubscriberOptions options;

@@ -258,6 +258,16 @@ TEST_F(StreamSchedulerTest, APartitionDrainsBeforeItMoves) {
   EXPECT_EQ(News(b, 1).assigned->next_offset(), 2);
 }
 
+TEST_F(StreamSchedulerTest, ANewOwnerLearnsHowFarWasDelivered) {
+  Consumer& a = Join("a");
+  rig_.Append(1, 3);
+  rig_.Lease(1, a, 2, kNoDeadline);
+  scheduler_.Disconnect(a, "", &rig_.after);
+  Consumer& b = Join("b");
+  EXPECT_EQ(News(b, 1).assigned->next_offset(), 0);
+  EXPECT_EQ(News(b, 1).assigned->first_new_offset(), 2);
+}
+
 TEST_F(StreamSchedulerTest, APartitionStaysIfItsNextOwnerLeaves) {
   Consumer& a = Join("a");
   for (const size_t p : {0u, 1u}) {

@@ -18,6 +18,7 @@ namespace eventhub::client {
 
 class Delivery;
 class EventBatch;
+class LeaseTable;
 class ReaderCore;
 class SubscriberCore;
 
@@ -35,6 +36,7 @@ class ReceivedEvent {
   const std::vector<std::string>& pipelines() const;
   uint64_t lease_epoch() const;
   uint64_t session() const;
+  int64_t first_new_offset() const;
 
   // The encoded eventhub.v1.Event.
   std::string_view bytes() const { return bytes_; }
@@ -117,6 +119,10 @@ class EventBatch {
   uint64_t run() const { return run_; }
   // Identifies the consumer session that the events were delivered to; 0 without a subscription.
   uint64_t session() const { return session_; }
+  // STREAM: the first offset that had never been delivered when the partition was assigned. Events
+  // before it that a former owner of the partition has settled are not delivered again, although
+  // earlier events may be. 0 without a STREAM, and if the hub is too old to tell.
+  int64_t first_new_offset() const { return first_new_offset_; }
   size_t size() const { return size_; }
   bool empty() const { return size_ == 0; }
   // The offsets of the first and the last event. The batch must not be empty.
@@ -136,6 +142,7 @@ class EventBatch {
 
  private:
   friend class Delivery;
+  friend class LeaseTable;
   friend class ReaderCore;
   friend class ReceivedEvent;
   friend class SubscriberCore;
@@ -160,6 +167,7 @@ class EventBatch {
   uint32_t delivery_attempt_ = 0;
   uint64_t lease_epoch_ = 0;
   uint64_t session_ = 0;
+  int64_t first_new_offset_ = 0;
   uint64_t run_ = 0;
   bool replayed_ = false;
   bool redelivered_ = false;
@@ -178,5 +186,6 @@ inline const std::vector<std::string>& ReceivedEvent::pipelines() const {
 }
 inline uint64_t ReceivedEvent::lease_epoch() const { return batch_->lease_epoch(); }
 inline uint64_t ReceivedEvent::session() const { return batch_->session(); }
+inline int64_t ReceivedEvent::first_new_offset() const { return batch_->first_new_offset(); }
 
 }  // namespace eventhub::client

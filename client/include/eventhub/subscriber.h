@@ -92,6 +92,12 @@ enum class Order {
   kNone,
 };
 
+// STREAM: a partition that is assigned to a consumer, and the first offset that is delivered.
+struct AssignedPartition : PartitionOffset {
+  // See EventBatch.
+  int64_t first_new_offset = 0;
+};
+
 // Callbacks that report what happens to a subscriber. They run on threads of the connection, one at
 // a time. They must be quick, must not block, and may call the subscriber's methods except Stop,
 // Wait and the destructor. Each may be null. An exception thrown by a hook is caught and counted
@@ -110,7 +116,7 @@ struct SubscriberHooks {
   // Retention trimmed these events before the subscription could deliver them; they are lost to it.
   std::function<void(const PartitionRange& range)> on_trimmed{};
   // STREAM: the partition is now assigned to this consumer, starting at this offset.
-  std::function<void(const PartitionOffset& next)> on_assigned{};
+  std::function<void(const AssignedPartition& next)> on_assigned{};
   // STREAM: another consumer waits for the partition, which moves once the delivered events are
   // settled.
   std::function<void(uint32_t partition)> on_draining{};

@@ -68,6 +68,7 @@ EventBatch EventBatch::Part(Iterator from, size_t count) const {
   part.delivery_attempt_ = delivery_attempt_;
   part.lease_epoch_ = lease_epoch_;
   part.session_ = session_;
+  part.first_new_offset_ = first_new_offset_;
   part.replayed_ = replayed_;
   part.run_ = run_;
   part.redelivered_ = redelivered_;

@@ -83,6 +83,8 @@ class Lease {
 
   // Whether the LeaseTable lists this lease as pending.
   bool listed = false;
+  // STREAM: see EventBatch.
+  int64_t first_new_offset = 0;
 
  private:
   struct Nack {

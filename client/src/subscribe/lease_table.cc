@@ -26,7 +26,9 @@ std::shared_ptr<Lease>& LeaseTable::Get(LeaseId id) {
   return lease;
 }
 
-void LeaseTable::Assign(uint32_t partition, uint64_t epoch) { Get({partition, epoch}); }
+void LeaseTable::Assign(uint32_t partition, uint64_t epoch, int64_t first_new_offset) {
+  Get({partition, epoch})->first_new_offset = first_new_offset;
+}
 
 uint64_t LeaseTable::Revoke(uint32_t partition, uint64_t epoch) {
   uint64_t lost = 0;
@@ -53,6 +55,7 @@ uint64_t LeaseTable::Clear() {
 
 std::shared_ptr<Delivery> LeaseTable::Accept(EventBatch batch, absl::Duration now) {
   const std::shared_ptr<Lease>& lease = Get({batch.partition(), batch.lease_epoch()});
+  batch.first_new_offset_ = lease->first_new_offset;
   auto delivery = std::make_shared<Delivery>(std::move(batch), lease, now, now + ack_deadline_);
   if (!lease->Accept(delivery)) return nullptr;
   if (ack_deadline_ != absl::InfiniteDuration() && extend_at_ == absl::InfiniteDuration()) {

@@ -36,7 +36,7 @@ class LeaseTable {
 
   // STREAM: the consumer now has the partition. A known lease is kept: the partition does not move
   // after all.
-  void Assign(uint32_t partition, uint64_t epoch);
+  void Assign(uint32_t partition, uint64_t epoch, int64_t first_new_offset);
 
   // The leases of the partition up to `epoch` are over. Returns how many outcomes are lost with
   // them.

@@ -231,9 +231,12 @@ void SubscriberCore::TakeLeases(const ConsumeFrame& frame, HookCalls& calls) {
     calls.Note(options_.hooks.on_revoked, revoked.partition());
   }
   for (const v1::PartitionLease& assigned : frame.assigned) {
-    leases_.Assign(assigned.partition(), assigned.lease_epoch());
-    calls.Note(options_.hooks.on_assigned, PartitionOffset{.partition = assigned.partition(),
-                                                           .offset = assigned.next_offset()});
+    leases_.Assign(assigned.partition(), assigned.lease_epoch(), assigned.first_new_offset());
+    AssignedPartition next;
+    next.partition = assigned.partition();
+    next.offset = assigned.next_offset();
+    next.first_new_offset = assigned.first_new_offset();
+    calls.Note(options_.hooks.on_assigned, next);
   }
   for (const v1::PartitionLease& draining : frame.draining) {
     calls.Note(options_.hooks.on_draining, draining.partition());

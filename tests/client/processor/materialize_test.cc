@@ -197,6 +197,45 @@ TEST_F(MaterializeTest, OnlyWhatIsMissingIsReadBack) {
   EXPECT_EQ(NumberOf("a"), 5);
 }
 
+// The first event is in progress when its process dies, and those behind it are settled. The next
+// process has another view.
+TEST_F(MaterializeTest, WhatWasSettledOutOfOrderIsReadBack) {
+  bool stuck = true;
+  std::vector<Reply<Number>> replies;
+  std::vector<int64_t> seen;
+  const auto rule = [&](std::shared_ptr<View> view) {
+    return Rules({Pipeline("latest")
+                      .Call("wait",
+                            [&](const v1::Event& event, Reply<Number> reply) {
+                              if (stuck && event.partition_key() == "a") {
+                                replies.push_back(std::move(reply));
+                              } else {
+                                reply(Number{});
+                              }
+                            },
+                            {.timeout = absl::Hours(1)})
+                      .Materialize(std::move(view), LatestRow)
+                      .ForEach([&](const Arrival& arrival) {
+                        if (!arrival.restored) seen.push_back(NumberOf("b"));
+                      })});
+  };
+  TestProcessor test(rule(OpenView()));
+  test.Deliver(NumberEvent(1, "a"));
+  test.Deliver(NumberEvent(2, "b"));
+  test.Deliver(NumberEvent(3, "b"));
+  ASSERT_EQ(test.unsettled(), 1u);
+  stuck = false;
+  seen.clear();
+  name_ = "another";
+  test.CrashInto([&] { return rule(OpenView()); });
+  EXPECT_THAT(seen, ElementsAre(3)) << "the redelivered event saw what was settled before";
+  EXPECT_EQ(test.unsettled(), 0u);
+  EXPECT_EQ(NumberOf("a"), 1);
+  EXPECT_EQ(test.counters().restored, 3u);
+  test.Deliver(NumberEvent(4, "b"));
+  EXPECT_EQ(NumberOf("b"), 4);
+}
+
 TEST_F(MaterializeTest, ReadingBackIsTold) {
   TestProcessor test(Options());
   for (int i = 0; i < 5; ++i) test.Deliver(NumberEvent(i, "a"));

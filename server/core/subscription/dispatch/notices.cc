@@ -57,6 +57,7 @@ void NoteAssigned(const PartitionCursor& cursor, Consumer& consumer) {
   PartitionNews& news = consumer.news[cursor.id()];
   news.assigned = Describe(cursor);
   news.assigned->set_next_offset(cursor.acked().value());
+  news.assigned->set_first_new_offset(cursor.next().value());
   news.draining.reset();
   consumer.has_notices = true;
 }
