@@ -27,7 +27,7 @@ build_packages=(
   # RocksDB, and what its CMake package looks for.
   librocksdb-dev libbz2-dev libgflags-dev liblz4-dev libsnappy-dev libzstd-dev
   # The rest.
-  libcli11-dev libfmt-dev libisal-dev libpq-dev libspdlog-dev libsqlite3-dev libxxhash-dev libyaml-cpp-dev prometheus-cpp-dev nlohmann-json3-dev
+  libcli11-dev libcurl4-openssl-dev libfmt-dev libisal-dev libpq-dev libspdlog-dev libsqlite3-dev libxxhash-dev libyaml-cpp-dev prometheus-cpp-dev nlohmann-json3-dev
 )
 test_packages=(
   haproxy jq libgmock-dev libgtest-dev openssl python3 python3-grpcio python3-protobuf python3-xxhash postgresql-15 procps
