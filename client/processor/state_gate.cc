@@ -7,6 +7,7 @@
 
 #include "absl/random/distributions.h"
 #include "absl/strings/str_cat.h"
+#include "eventhub/partition.h"
 #include "eventhub/processor/correlate.h"
 #include "eventhub/processor/internal/runtime.h"
 
@@ -20,6 +21,14 @@ constexpr absl::Duration kLongestReadDelay = absl::Seconds(5);
 constexpr size_t kEntryOverhead = 256;
 
 const Trigger& TriggerOf(const StateItem& item) { return *item.unit().task().trigger; }
+
+// The same each time, and not longer from one timer to the next that it causes.
+std::string TimerIdFor(const v1::Event& cause, const std::string& subject) {
+  const std::string text =
+      absl::StrCat(subject, ":", cause.source().size(), ":", cause.source(), cause.id());
+  return absl::StrCat("timer.", absl::Hex(client::KeyHash(text), absl::kZeroPad16),
+                      absl::Hex(client::KeyHash(text + "2"), absl::kZeroPad16));
+}
 
 }  // namespace
 
@@ -173,8 +182,10 @@ bool StateGate::Put(const AnyUnit& unit, v1::Event event, std::string state) {
 }
 
 bool StateGate::SetTimer(const AnyUnit& unit, v1::Event timer) {
+  std::string subject = runtime_.TimerSubject();
+  timer.set_id(TimerIdFor(unit.task().trigger->event, subject));
   timer.set_type(kTimerType);
-  timer.set_subject(runtime_.TimerSubject());
+  timer.set_subject(std::move(subject));
   return runtime_.Emit(unit, step_, subscription_topic_, "timer", std::move(timer),
                        unit.task().trigger->arrival.partition);
 }

@@ -102,6 +102,7 @@ TEST(JobTest, GoesFromStepToStepToTheEnd) {
   EXPECT_EQ(test.emitted()[0].event.partition_key(), "count/0/a");
   for (const EmittedEvent& emitted : test.emitted()) {
     EXPECT_EQ(emitted.event.attributes().at("correlationid").string(), "g1");
+    EXPECT_LT(emitted.event.id().size(), 100u) << "however many steps were before";
   }
 }
 
