@@ -27,6 +27,7 @@ using eventhub::processor::OpenRocksdbView;
 using eventhub::processor::Pipeline;
 using eventhub::processor::PipelineState;
 using eventhub::processor::Processor;
+using eventhub::processor::Reply;
 using eventhub::processor::Row;
 using eventhub::processor::View;
 using eventhub::v1::Event;
@@ -62,11 +63,12 @@ AnyPipeline ExpireRule(const std::shared_ptr<View>& unpaid, const std::string& t
                  due.mutable_deliver_after()->set_seconds(seconds);
                  return due;
                })
-      .Map([unpaid](const Event& event) -> absl::StatusOr<Unpaid> {
-        const auto row = unpaid->Get(event.subject());
-        if (!row.ok()) return row.status();
-        return Unpaid{row->has_value()};
-      })
+      // A call, because an error of the store passes; that of a map would be a fault.
+      .Call("read the view",
+            [unpaid](const Event& event, Reply<Unpaid> reply) {
+              const auto row = unpaid->Get(event.subject());
+              row.ok() ? reply(Unpaid{row->has_value()}) : reply(row.status());
+            })
       .Publish(target, [](const Event& event, const Unpaid& is_unpaid) -> std::optional<Event> {
         if (event.type() != kDue || !is_unpaid.value) return std::nullopt;
         Event expired;
