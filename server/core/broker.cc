@@ -73,7 +73,7 @@ absl::Status Broker::Start() {
       filter_memory_, admin_log_, generation, options_.run_alarm);
   RETURN_IF_ERROR(subscriptions_->Load());
   for (const auto& subscription : subscriptions_->catalog().List("", SIZE_MAX)) {
-    topic_store_->TakeAnyway(TopicStore::CostOf(subscription->topic()->pending()));
+    topic_store_->ForceTake(TopicStore::CostOf(subscription->topic()->pending()));
   }
   delayed_ = std::make_unique<DelayedEvents>(
       *store_, *writer_, clock_, catalog_, admin_log_, generation,

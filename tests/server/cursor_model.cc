@@ -59,13 +59,13 @@ std::optional<CursorModel::Next> CursorModel::NextOf(Flow flow) const {
     const bool in_order = !rules.queue && !event.extra && !extra;
     // In a STREAM nothing overtakes a delayed event; extra events have no order.
     if (in_order && event.state == RangeState::kDelayed) {
-      if (flow == Flow::kAlone) continue_live = false;
+      if (flow == Flow::kIsolated) continue_live = false;
       if (flow == Flow::kLive) return std::nullopt;
     }
     if (event.state != RangeState::kReady) continue;
     if (in_order && event.alone && flow == Flow::kLive) return std::nullopt;
-    if (event.alone != (flow == Flow::kAlone)) {
-      if (in_order && flow == Flow::kAlone) continue_live = false;
+    if (event.alone != (flow == Flow::kIsolated)) {
+      if (in_order && flow == Flow::kIsolated) continue_live = false;
       continue;
     }
     if (in_order && !continue_live) continue;
@@ -77,7 +77,7 @@ std::optional<CursorModel::Next> CursorModel::NextOf(Flow flow) const {
   if ((!found.has_value() || in_turn) && flow == Flow::kLive && next < log_end) {
     found = Next{next, 0, true, false, std::nullopt};
   }
-  if (rules.queue || !found.has_value() || flow == Flow::kAlone) return found;
+  if (rules.queue || !found.has_value() || flow == Flow::kIsolated) return found;
   const auto out = [extra](const ModelEvent& event) {
     return event.state == RangeState::kLeased && event.extra == extra;
   };

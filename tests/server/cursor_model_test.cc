@@ -203,7 +203,7 @@ class CursorModelTest : public SeededTest, public testing::WithParamInterface<Ki
     operation(&left);
     while (cursor().sweeping()) {
       left = static_cast<size_t>(Int(1, 3));
-      cursor().SweepOn(rules(), &left, &effects_);
+      cursor().ContinueSweep(rules(), &left, &effects_);
     }
   }
 
@@ -268,16 +268,16 @@ class CursorModelTest : public SeededTest, public testing::WithParamInterface<Ki
     model_->Seek(to, snapshot);
     model_->DropTrimmed();
     cursor().BeginSeek(Offset(to), std::move(snapshot));
-    while (!SeekOn()) CheckCrash(before);
+    while (!ContinueSeek()) CheckCrash(before);
     cursor().DropTrimmed(&effects_);
     unordered_.clear();
     copy_of_.reset();
     cursor().EndCopy();
   }
 
-  bool SeekOn() {
+  bool ContinueSeek() {
     size_t left = OneIn(3) ? SIZE_MAX : static_cast<size_t>(Int(1, 4));
-    return cursor().SeekOn(rules(), &left, &effects_);
+    return cursor().ContinueSeek(rules(), &left, &effects_);
   }
 
   // Each event is as before the seek, or as after it.
@@ -433,7 +433,7 @@ class CursorModelTest : public SeededTest, public testing::WithParamInterface<Ki
 
   bool Deliverable() const {
     return model_->NextOf(Flow::kLive).has_value() || model_->NextOf(Flow::kExtra).has_value() ||
-           model_->NextOf(Flow::kAlone).has_value();
+           model_->NextOf(Flow::kIsolated).has_value();
   }
 
   // Runs an operation, checks that consumers are woken if necessary, and compares.

@@ -60,7 +60,7 @@ class CursorRig {
     int pieces = 0;
     for (; cursor->sweeping(); ++pieces) {
       size_t left = ranges;
-      cursor->SweepOn(rules, &left, effects);
+      cursor->ContinueSweep(rules, &left, effects);
     }
     return pieces;
   }

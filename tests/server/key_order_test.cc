@@ -60,6 +60,32 @@ TEST(KeyOrderTest, HandlesSettlingOutOfOrder) {
   EXPECT_THAT(order.Settle(Offset(3)), Optional(Offset(5)));
 }
 
+// It takes no longer, however many events wait: otherwise this would not end.
+TEST(KeyOrderTest, RemovesWaitingEventsFromTheEnd) {
+  constexpr int64_t kEvents = 300'000;
+  MemoryMeter meter(kEvents * KeyOrder::kEventBytes);
+  {
+    KeyOrder order(&meter);
+    for (int64_t event = 0; event < kEvents; ++event) order.Admit(Offset(event), kA);
+    EXPECT_EQ(meter.left(), 0u);
+    for (int64_t event = kEvents - 1; event > 1; --event) order.Settle(Offset(event));
+    EXPECT_EQ(meter.used(), 2 * KeyOrder::kEventBytes);
+    EXPECT_THAT(order.Settle(Offset(0)), Optional(Offset(1)));
+  }
+  EXPECT_EQ(meter.used(), 0u);
+}
+
+TEST(KeyOrderTest, IsFullWhenMemoryIsShort) {
+  MemoryMeter meter(size_t{1} << 20);
+  KeyOrder order(&meter);
+  int64_t event = 0;
+  for (; !order.full(); ++event) order.Admit(Offset(event), kA);
+  EXPECT_GT(meter.used(), size_t{1} << 17);
+  EXPECT_LT(meter.used(), size_t{1} << 19);
+  order.Settle(Offset(--event));
+  EXPECT_FALSE(order.full());
+}
+
 TEST(KeyOrderTest, ListsKnownEventsOfLargeRange) {
   KeyOrder order;
   for (const int64_t event : {7, 3, 5}) order.Admit(Offset(event), kA);

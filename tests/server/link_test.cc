@@ -4,6 +4,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "server/core/link/hub_path.h"
@@ -137,6 +138,21 @@ TEST_F(LinksTest, ValidatesFields) {
   link = MakeLink();
   link.set_local_topic("none");
   EXPECT_THAT(Create(link), Refused(StatusCode::kNotFound, ErrorDetail::REASON_TOPIC_NOT_FOUND));
+}
+
+TEST_F(LinksTest, AreLimited) {
+  for (size_t i = 0; i < LinkCatalog::kMaxLinks; ++i) {
+    ASSERT_THAT(Create(MakeLink(absl::StrCat("link-", i))), IsOk());
+  }
+  EXPECT_THAT(Create(MakeLink("more")),
+              Refused(StatusCode::kResourceExhausted, ErrorDetail::REASON_TOO_MANY_LINKS));
+  EXPECT_THAT(Create(MakeLink("link-0")),
+              Refused(StatusCode::kAlreadyExists, ErrorDetail::REASON_LINK_EXISTS));
+  rig_.Reopen();
+  EXPECT_THAT(Create(MakeLink("more")),
+              Refused(StatusCode::kResourceExhausted, ErrorDetail::REASON_TOO_MANY_LINKS));
+  ASSERT_THAT(Delete("link-0"), IsOk());
+  EXPECT_THAT(Create(MakeLink("more")), IsOk());
 }
 
 TEST_F(LinksTest, LifecycleSurvivesRestarts) {

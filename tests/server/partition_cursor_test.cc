@@ -77,7 +77,7 @@ class PartitionCursorTest : public testing::Test {
     cursor().BeginSeek(Offset(next), std::move(unsettled));
     for (int pieces = 1;; ++pieces) {
       size_t left = ranges;
-      if (cursor().SeekOn(rules_, &left, &effects_)) return pieces;
+      if (cursor().ContinueSeek(rules_, &left, &effects_)) return pieces;
     }
   }
   uint32_t AttemptsOf(int64_t event) {
@@ -233,7 +233,8 @@ TEST_F(StreamCursorTest, BisectsEventsAfterConsumerCrashes) {
   while (effects_.parked.empty()) {
     ASSERT_LE(ends, 10);
     const bool alone = cursor().pending().counts().alone > 0;
-    const std::optional<Candidate> next = cursor().Next(rules_, alone ? Flow::kAlone : Flow::kLive);
+    const std::optional<Candidate> next =
+        cursor().Next(rules_, alone ? Flow::kIsolated : Flow::kLive);
     ASSERT_TRUE(next.has_value());
     cursor().Lease(*next, next->start, static_cast<uint32_t>(next->end - next->start),
                    CursorRig::kEventBytes, kOne, kNever);
@@ -267,7 +268,7 @@ TEST_F(StreamCursorTest, LastAttemptIsIsolated) {
   Deliver(kOne, 3);
   cursor().Fail(rules_, kOne, "gone", &effects_);
   EXPECT_EQ(Next().first, -1);
-  const std::optional<Candidate> alone = cursor().Next(rules_, Flow::kAlone);
+  const std::optional<Candidate> alone = cursor().Next(rules_, Flow::kIsolated);
   ASSERT_TRUE(alone.has_value());
   EXPECT_EQ(alone->start, Offset(0));
   EXPECT_EQ(alone->end, Offset(1));
@@ -290,7 +291,7 @@ TEST_F(StreamCursorTest, RepeatsLastAttemptThatWasNotIsolated) {
   Deliver(kOne, 1);
   cursor().Fail(rules_, kOne, "gone", &effects_);
   EXPECT_THAT(effects_.parked, IsEmpty());
-  const std::optional<Candidate> alone = cursor().Next(rules_, Flow::kAlone);
+  const std::optional<Candidate> alone = cursor().Next(rules_, Flow::kIsolated);
   ASSERT_TRUE(alone.has_value());
   EXPECT_EQ(alone->attempts, 1u);
   cursor().Lease(*alone, alone->start, 1, CursorRig::kEventBytes, kOne, kNever);
@@ -348,7 +349,7 @@ TEST_F(QueueCursorTest, LoweredLimitGrantsIsolatedAttemptAfterCrashes) {
   rules_.max_attempts = 3;
   cursor().ParkExhausted(rules_, true, "lowered", &effects_);
   EXPECT_THAT(effects_.parked, IsEmpty());
-  const std::optional<Candidate> alone = cursor().Next(rules_, Flow::kAlone);
+  const std::optional<Candidate> alone = cursor().Next(rules_, Flow::kIsolated);
   ASSERT_TRUE(alone.has_value());
   EXPECT_EQ(alone->end - alone->start, 1);
   EXPECT_EQ(alone->attempts, 2u);
@@ -370,7 +371,7 @@ TEST_F(StreamCursorTest, LastAttemptOfReplayIsIsolated) {
   rig_.Deliver(rules_, kOne, 6, kNever, /*extra=*/true);
   cursor().Fail(rules_, kOne, "gone", &effects_);
   EXPECT_THAT(effects_.parked, IsEmpty());
-  const std::optional<Candidate> alone = cursor().Next(rules_, Flow::kAlone);
+  const std::optional<Candidate> alone = cursor().Next(rules_, Flow::kIsolated);
   ASSERT_TRUE(alone.has_value());
   cursor().Lease(*alone, alone->start, 1, CursorRig::kEventBytes, kOne, kNever);
   cursor().Fail(rules_, kOne, "gone", &effects_);
@@ -528,7 +529,7 @@ TEST_F(QueueCursorTest, SeekOverManyRangesIsDoneInPieces) {
   effects_ = Effects();
   cursor().BeginSeek(Offset(kEvents - 2), {});
   int pieces = 1;
-  for (size_t left = kAtOnce; !cursor().SeekOn(rules_, &left, &effects_); left = kAtOnce) {
+  for (size_t left = kAtOnce; !cursor().ContinueSeek(rules_, &left, &effects_); left = kAtOnce) {
     ++pieces;
     EXPECT_TRUE(cursor().seeking());
     EXPECT_LE(rig_.WriteAndCount(), kAtOnce + 1);
@@ -585,10 +586,10 @@ TEST_F(QueueCursorTest, SeekInProgressNeedsItsTarget) {
   cursor().BeginSeek(Offset(9), {{Offset(2), Offset(3)}, {Offset(7), Offset(9)}});
   EXPECT_EQ(cursor().needed(), Offset(2));
   size_t left = 1;
-  EXPECT_FALSE(cursor().SeekOn(rules_, &left, &effects_));
+  EXPECT_FALSE(cursor().ContinueSeek(rules_, &left, &effects_));
   EXPECT_EQ(cursor().needed(), Offset(2));
   left = 100;
-  EXPECT_TRUE(cursor().SeekOn(rules_, &left, &effects_));
+  EXPECT_TRUE(cursor().ContinueSeek(rules_, &left, &effects_));
   EXPECT_EQ(cursor().needed(), Offset(2));
   EXPECT_EQ(cursor().LagUpTo(rig_.log.end()), 4);
 }

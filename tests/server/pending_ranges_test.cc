@@ -245,10 +245,10 @@ class PendingRangesTest : public SeededTest {
   }
 
   void CompareFirst() {
-    for (const Flow flow : {Flow::kLive, Flow::kExtra, Flow::kAlone}) {
+    for (const Flow flow : {Flow::kLive, Flow::kExtra, Flow::kIsolated}) {
       const auto first = std::find_if(model_.begin(), model_.end(), [flow](const auto& entry) {
         const auto& [offset, event] = entry;
-        const Flow own = event.alone ? Flow::kAlone : (event.extra ? Flow::kExtra : Flow::kLive);
+        const Flow own = event.alone ? Flow::kIsolated : (event.extra ? Flow::kExtra : Flow::kLive);
         return event.state == RangeState::kReady && own == flow;
       });
       const auto found = ranges_->FirstReady(flow);

@@ -154,7 +154,7 @@ class IsolationTimeTest : public QueueSchedulerTest {
 TEST_F(IsolationTimeTest, LastsAtMostTheAckDeadline) {
   EXPECT_TRUE(scheduler_.isolation().active());
   EXPECT_EQ(rig_.after.alarm, rig_.Now() + 30 * kSecond);
-  EXPECT_TRUE(Next(Flow::kAlone).has_value());
+  EXPECT_TRUE(Next(Flow::kIsolated).has_value());
   EXPECT_FALSE(Next(Flow::kLive).has_value());
   rig_.Connect("b");
   rig_.clock.Advance(absl::Seconds(29));
@@ -170,7 +170,7 @@ TEST_F(IsolationTimeTest, LastsAtMostTheAckDeadline) {
 
 TEST_F(IsolationTimeTest, EndsWithTheLastSuchEvent) {
   Consumer& b = rig_.Connect("b");
-  const Candidate next = Next(Flow::kAlone).value();
+  const Candidate next = Next(Flow::kIsolated).value();
   rig_.cursors[0]->Lease(next, next.start, 1, DispatchRig::kEventBytes, b.id, kNoDeadline);
   b.out = {1, DispatchRig::kEventBytes};
   scheduler_.isolation().Note(*rig_.cursors[0], &rig_.after);

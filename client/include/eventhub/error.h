@@ -58,6 +58,7 @@ enum class ErrorReason {
   kKeyNotFound = 38,             // There is no event with the key, or it is a delete marker.
   kTopicHasNoLatest = 39,        // The topic does not keep the latest event per key.
   kTopicKeepsLatest = 40,        // The topic keeps only those, so it cannot take dead letters.
+  kTooManyLinks = 41,            // The hub has as many links as it may have.
 };
 
 // The reason's name in the contract without its prefix, e.g. "TOPIC_NOT_FOUND"; "UNSPECIFIED" for

@@ -303,6 +303,12 @@ absl::Status LinkNotFound(absl::string_view link) {
               ErrorDetail::REASON_LINK_NOT_FOUND);
 }
 
+absl::Status TooManyLinks(size_t max) {
+  return Make(absl::StatusCode::kResourceExhausted,
+              absl::StrCat("the hub has ", max, " links, as many as it may have"), {},
+              ErrorDetail::REASON_TOO_MANY_LINKS);
+}
+
 absl::Status LinkExists(absl::string_view link) {
   return Make(absl::StatusCode::kAlreadyExists, absl::StrCat("link ", link, " exists already"), {},
               ErrorDetail::REASON_LINK_EXISTS);

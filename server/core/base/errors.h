@@ -70,6 +70,7 @@ absl::Status SnapshotNotFound(absl::string_view subscription, absl::string_view 
 absl::Status SnapshotExists(absl::string_view subscription, absl::string_view snapshot);
 absl::Status LinkNotFound(absl::string_view link);
 absl::Status LinkExists(absl::string_view link);
+absl::Status TooManyLinks(size_t max);
 absl::Status TopicInUse(absl::string_view topic, absl::string_view why);
 // `subscriptions`: those whose dead letters need the topic.
 absl::Status TopicHasOpenLetters(absl::string_view topic,

@@ -24,7 +24,7 @@ class MemoryMeter {
   // Counts `bytes` until the lease ends; nullopt if they exceed the remaining memory.
   std::optional<Lease> Take(size_t bytes);
   // Like Take, regardless of the limit: for what exists already.
-  Lease TakeAnyway(size_t bytes);
+  Lease ForceTake(size_t bytes);
 
   void Add(size_t bytes) { used_.fetch_add(bytes, std::memory_order_relaxed); }
   void Release(size_t bytes) { used_.fetch_sub(bytes, std::memory_order_relaxed); }
@@ -65,7 +65,7 @@ class MemoryMeter::Lease {
   size_t bytes_;
 };
 
-inline MemoryMeter::Lease MemoryMeter::TakeAnyway(size_t bytes) {
+inline MemoryMeter::Lease MemoryMeter::ForceTake(size_t bytes) {
   Add(bytes);
   return Lease(*this, bytes);
 }

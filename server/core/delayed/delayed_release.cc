@@ -71,7 +71,7 @@ absl::Status ReleaseTask::Release(CommitBuilder& commit) {
   if (append_.publish.count == 0) return absl::OkStatus();
   RETURN_IF_ERROR(AdmitAppend(append_, commit));
   RETURN_IF_ERROR(SettleAppend(append_, commit));
-  CarryOutAppend(append_, commit);
+  ApplyAppend(append_, commit);
   table_.Release(*append_.topic, released_, commit);
   return absl::OkStatus();
 }

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/container/flat_hash_map.h"
+#include "server/core/base/errors.h"
 #include "server/core/link/link_settings.h"
 #include "storage/base/status_macros.h"
 #include "storage/key_codec.h"
@@ -37,7 +38,7 @@ absl::Status LinkCatalog::Load(const LogStore& store, const TopicCatalog& topics
                                                store.visible_commits());
             by_id.emplace(*id, link);
             next_id_ = std::max(next_id_, id->value() + 1);
-            AddPending(link);
+            pending_.emplace(link->name(), link);
             Add(std::move(link));
             return true;
           }
@@ -112,8 +113,11 @@ uint64_t LinkCatalog::AwaitChange(uint64_t seen) {
   return changes_;
 }
 
-bool LinkCatalog::AddPending(std::shared_ptr<Link> link) {
-  return pending_.emplace(link->name(), link).second;
+absl::Status LinkCatalog::AddPending(std::shared_ptr<Link> link) {
+  if (pending_.contains(link->name())) return LinkExists(link->name());
+  if (pending_.size() >= kMaxLinks) return TooManyLinks(kMaxLinks);
+  pending_.emplace(link->name(), link);
+  return absl::OkStatus();
 }
 
 std::vector<std::string> LinkCatalog::NamesInto(const Topic& topic) const {

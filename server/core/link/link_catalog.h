@@ -21,6 +21,9 @@ namespace eventhub {
 // Thread-safe, except for the members of the commit thread.
 class LinkCatalog {
  public:
+  // A link takes a thread, a connection and some 110 KiB, whether or not it has anything to do.
+  static constexpr size_t kMaxLinks = 256;
+
   // Reads all links and their positions from the store. DATA_LOSS if a record is damaged.
   absl::Status Load(const LogStore& store, const TopicCatalog& topics, absl::Time now);
 
@@ -47,8 +50,9 @@ class LinkCatalog {
   // Commit thread only: the state as of the last change submitted, which may not be visible yet.
 
   LinkId TakeId() { return LinkId(next_id_++); }
-  // Reserves the name of a new link; false if it is taken.
-  bool AddPending(std::shared_ptr<Link> link);
+  // Reserves the name of a new link. ALREADY_EXISTS if it is taken; RESOURCE_EXHAUSTED
+  // (REASON_TOO_MANY_LINKS) if there are kMaxLinks.
+  absl::Status AddPending(std::shared_ptr<Link> link);
   void RemovePending(const Link& link) { pending_.erase(link.name()); }
   // The names of the links that append to a topic.
   std::vector<std::string> NamesInto(const Topic& topic) const;

@@ -37,7 +37,7 @@ absl::Status CreateLinkTask::Create(CommitBuilder& commit) {
   *record.mutable_settings() = settings_;
   auto link = std::make_shared<Link>(links_.TakeId(), topic_, record, now_,
                                      commit.store().visible_commits());
-  if (!links_.AddPending(link)) return LinkExists(settings_.name());
+  RETURN_IF_ERROR(links_.AddPending(link));
   link_ = std::move(link);
   link_->SetRecord(record, commit);
   return absl::OkStatus();

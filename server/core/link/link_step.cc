@@ -59,7 +59,7 @@ LinkStepTask::LinkStepTask(LinkStep step, std::vector<TopicAppend> appends, Link
 
 void LinkStepTask::Prepare(CommitBuilder& commit) {
   refused_ = Settle(commit);
-  if (refused_.ok()) CarryOut(commit);
+  if (refused_.ok()) Apply(commit);
 }
 
 absl::Status LinkStepTask::Settle(const CommitBuilder& commit) {
@@ -98,7 +98,7 @@ absl::Status LinkStepTask::CheckPositions() const {
   return absl::OkStatus();
 }
 
-void LinkStepTask::CarryOut(CommitBuilder& commit) {
+void LinkStepTask::Apply(CommitBuilder& commit) {
   Link& link = *step_.link;
   if (step_.origin.has_value()) link.Restart(*step_.origin, commit);
   if (step_.started && !link.pending().record.started()) {
@@ -106,7 +106,7 @@ void LinkStepTask::CarryOut(CommitBuilder& commit) {
     record.set_started(true);
     link.SetRecord(record, commit);
   }
-  for (TopicAppend& append : appends_) CarryOutAppend(append, commit);
+  for (TopicAppend& append : appends_) ApplyAppend(append, commit);
   for (const LinkMove& move : step_.moves) {
     LinkPosition position;
     const auto present = link.pending().positions.find(move.partition);

@@ -62,7 +62,7 @@ class LinkStepTask final : public CommitTask {
   // Performs every check that may refuse the step; changes nothing on refusal.
   absl::Status Settle(const CommitBuilder& commit);
   absl::Status CheckPositions() const;
-  void CarryOut(CommitBuilder& commit);
+  void Apply(CommitBuilder& commit);
 
   LinkStep step_;
   std::vector<TopicAppend> appends_;

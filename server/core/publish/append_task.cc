@@ -17,7 +17,7 @@ void AppendTask::Prepare(CommitBuilder& commit) {
   if (!admitted.ok()) {
     refused_ = admitted.status();
   } else if (*admitted) {
-    CarryOutAppend(append_, commit);
+    ApplyAppend(append_, commit);
     if (!producer_.id.empty()) {
       append_.topic->producers().Record(producer_, append_.publish.result, commit);
     }

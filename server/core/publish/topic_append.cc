@@ -65,7 +65,7 @@ absl::Status SettleAppend(TopicAppend& append, const CommitBuilder& commit) {
   return SettleRoutes(*plan, commit.now());
 }
 
-void CarryOutAppend(TopicAppend& append, CommitBuilder& commit) {
+void ApplyAppend(TopicAppend& append, CommitBuilder& commit) {
   CheckedPublish& publish = append.publish;
   v1::PublishResult& result = publish.result;
   append.unkept = append.topic->keeps_nothing();
@@ -86,7 +86,7 @@ void CarryOutAppend(TopicAppend& append, CommitBuilder& commit) {
     placement.set_count(run.count);
     placement.set_run(commit.store().runs().current(append.topic->id()));
   }
-  if (publish.routes != nullptr) CarryOutRoutes(*publish.routes, publish.types, commit);
+  if (publish.routes != nullptr) ApplyRoutes(*publish.routes, publish.types, commit);
   if (!publish.delayed.empty()) {
     publish.delayed_table->Accept(append.topic, publish.delayed, commit, &result);
   }

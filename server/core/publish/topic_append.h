@@ -5,7 +5,7 @@
 //   2. SettleAppend    Looks up events that the topic already received (`deduplication_window`).
 //                      Checks that the route plan is current and that the targets can accept the
 //                      copies. May refuse, without side effects; nothing is refused after it.
-//   3. CarryOutAppend  Omits events that the topic already received, appends the rest and its
+//   3. ApplyAppend  Omits events that the topic already received, appends the rest and its
 //                      copies. Cannot fail.
 //
 // Until step 3 nothing changes that a later refusal would have to undo. An operation that appends
@@ -45,7 +45,7 @@ absl::Status SettleAppend(TopicAppend& append, const CommitBuilder& commit);
 
 // Appends the events that the topic has not received, stores the delayed ones, and fills in their
 // places.
-void CarryOutAppend(TopicAppend& append, CommitBuilder& commit);
+void ApplyAppend(TopicAppend& append, CommitBuilder& commit);
 
 // Counts the appended events, if the commit succeeded.
 void CountAppend(const TopicAppend& append);

@@ -333,7 +333,7 @@ absl::Status SettleRoutes(RoutePlan& plan, absl::Time now) {
   return absl::OkStatus();
 }
 
-void CarryOutRoutes(RoutePlan& plan, const TypeSummary& types, CommitBuilder& commit) {
+void ApplyRoutes(RoutePlan& plan, const TypeSummary& types, CommitBuilder& commit) {
   ForEachHop(plan, [&](RouteHop& hop) {
     if (hop.full || hop.count == 0) return;
     hop.unkept = hop.target->topic->keeps_nothing();

@@ -62,7 +62,7 @@ inline size_t BytesOfCopies(const RoutePlan* plan) { return plan == nullptr ? 0 
 absl::Status SettleRoutes(RoutePlan& plan, absl::Time now);
 
 // Appends the copies. `types` includes all their types.
-void CarryOutRoutes(RoutePlan& plan, const TypeSummary& types, CommitBuilder& commit);
+void ApplyRoutes(RoutePlan& plan, const TypeSummary& types, CommitBuilder& commit);
 
 // Called after a commit that succeeded.
 void CountRoutes(const RoutePlan& plan);

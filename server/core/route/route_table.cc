@@ -26,7 +26,7 @@ absl::StatusOr<RouteIndex::RoutePtr> Decode(absl::string_view name, absl::string
       CheckRouteSettings(record.settings(), EventRules::kStored).ok()) {
     absl::StatusOr<RouteIndex::RoutePtr> route =
         CompiledRoute::Make(record.settings(), std::make_shared<RouteCounters>(),
-                            filter_memory.TakeAnyway(MemoryOf(record.settings().filter())));
+                            filter_memory.ForceTake(MemoryOf(record.settings().filter())));
     if (route.ok()) return route;
   }
   return absl::DataLossError(absl::StrCat("the record of route ", name, " is damaged"));

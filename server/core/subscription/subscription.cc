@@ -128,7 +128,7 @@ void Subscription::FinishLoading() {
       scheduler_->Conclude(*cursor, effects, &after);
     }
   }
-  CarryOut(std::move(after));
+  Perform(std::move(after));
 }
 
 // ---- Consumers
@@ -152,7 +152,7 @@ std::shared_ptr<Consumer> Subscription::Open(ConsumerOptions options,
     consumer->has_notices = true;
     Rebalance(&after);
   }
-  CarryOut(std::move(after));
+  Perform(std::move(after));
   return consumer;
 }
 
@@ -165,7 +165,7 @@ void Subscription::SetCredit(Consumer& consumer, const v1::Credit& credit) {
     scheduler_->MarkResponsive(consumer, &after);
     consumers_.Wake(consumer, &after.wake);
   }
-  CarryOut(std::move(after));
+  Perform(std::move(after));
 }
 
 void Subscription::Leave(Consumer& consumer, bool at_once) {
@@ -180,7 +180,7 @@ void Subscription::Leave(Consumer& consumer, bool at_once) {
         &after);  // Another consumer may take the events that it was woken for.
     consumers_.Wake(consumer, &after.wake);
   }
-  CarryOut(std::move(after));
+  Perform(std::move(after));
 }
 
 bool Subscription::Overloaded(const Consumer& consumer) const {
@@ -202,7 +202,7 @@ void Subscription::Close(Consumer& consumer, Ended ended) {
     last_used_micros_ = absl::ToUnixMicros(context_.clock.Now());
     if (consumers_.empty()) Unregister();
   }
-  CarryOut(std::move(after));
+  Perform(std::move(after));
   context_.writer.Submit(std::make_unique<TouchTask>(shared_from_this()));
 }
 
@@ -215,7 +215,7 @@ void Subscription::SetDeleted() {
     consumers_.WakeAll(&after.wake);
     Unregister();
   }
-  CarryOut(std::move(after));
+  Perform(std::move(after));
 }
 
 // ---- Delivery
@@ -270,7 +270,7 @@ absl::StatusOr<std::optional<Subscription::Step>> Subscription::Look(Consumer& c
       if (Arm(consumer, seen, want == FrameFiller::Want::kEvents)) break;
     }
   }
-  CarryOut(std::move(after));
+  Perform(std::move(after));
   return step;
 }
 
@@ -295,7 +295,7 @@ bool Subscription::DeliverFetched(Consumer& consumer, ConsumeFrame* frame, bool 
     all = filler_.TakeFetched(consumer, fetch, fetched, last, frame, &after);
     if (!consumer.adds_on) TakeNotices(consumer, frame);
   }
-  CarryOut(std::move(after));
+  Perform(std::move(after));
   return all;
 }
 
@@ -310,7 +310,7 @@ bool Subscription::FillOn(Consumer& consumer, ConsumeFrame* frame) {
     fetches = filler_.Fill(consumer, Now(), frame, &after) == FrameFiller::Want::kFetch;
     if (!frame->deliveries.empty()) consumer.caught_up = false;
   }
-  CarryOut(std::move(after));
+  Perform(std::move(after));
   return fetches;
 }
 
@@ -342,7 +342,7 @@ void Subscription::Wake() {
     self = std::move(registered_);
     scheduler_->WakeForEvents(&after);
   }
-  CarryOut(std::move(after));
+  Perform(std::move(after));
 }
 
 void Subscription::Rebalance(Aftermath* after) {
@@ -373,7 +373,7 @@ bool Subscription::SettleIn(CommitBuilder& commit, Settling& settling, size_t* l
   }
   std::move(after.park.begin(), after.park.end(), std::back_inserter(settling.parked));
   after.park.clear();
-  CarryOutIn(commit, std::move(after));
+  PerformIn(commit, std::move(after));
   return done;
 }
 
@@ -384,7 +384,7 @@ absl::Status Subscription::AckAll(CommitBuilder& commit, const v1::TransactAcks&
     MutexLock lock(mutex_);
     RETURN_IF_ERROR(settler_.AckAll(acks, &after));
   }
-  CarryOutIn(commit, std::move(after));
+  PerformIn(commit, std::move(after));
   return absl::OkStatus();
 }
 
@@ -397,12 +397,12 @@ void Subscription::Settled(const std::shared_ptr<Consumer>& consumer, SettleAnsw
     consumer->has_notices = true;
     consumers_.Wake(*consumer, &after.wake);
   }
-  CarryOut(std::move(after));
+  Perform(std::move(after));
 }
 
 // ---- What changes cause
 
-void Subscription::CarryOut(Aftermath after) {
+void Subscription::Perform(Aftermath after) {
   // The order matters: OnAlarm resets the time before it looks at the cursors.
   int64_t due = alarm_due_.load();
   while (after.alarm < due && !alarm_due_.compare_exchange_weak(due, after.alarm)) {
@@ -418,10 +418,10 @@ void Subscription::CarryOut(Aftermath after) {
   if (after.await_visible) context_.writer.Submit(std::make_unique<FlushTask>(shared_from_this()));
 }
 
-void Subscription::CarryOutIn(CommitBuilder& commit, Aftermath after) {
+void Subscription::PerformIn(CommitBuilder& commit, Aftermath after) {
   commit.AddHook(shared_from_this());
   after.flush = false;
-  CarryOut(std::move(after));
+  Perform(std::move(after));
 }
 
 void Subscription::Flush() {
@@ -446,7 +446,7 @@ void Subscription::OnAlarm() {
       const size_t p = (first + i) % cursors_.size();
       PartitionCursor& cursor = *cursors_[p];
       Effects effects;
-      cursor.SweepOn(rules_, &left, &effects);
+      cursor.ContinueSweep(rules_, &left, &effects);
       if (!cursor.DropTrimmed(&effects, &left)) after.SetAlarm(now);
       cursor.Expire(rules_, now, &effects, &left);
       if (left == 0 && !std::exchange(used_up, true)) first_swept_ = p + 1;  // In turn.
@@ -458,7 +458,7 @@ void Subscription::OnAlarm() {
     filler_.SetAlarms(now, &after);     // This one may have been set for another time.
     scheduler_->WakeForEvents(&after);  // The rate limit may allow events again.
   }
-  CarryOut(std::move(after));
+  Perform(std::move(after));
 }
 
 // ---- Commits
@@ -476,7 +476,7 @@ void Subscription::OnVisible() {
     MutexLock lock(mutex_);
     TakeVisible(&after);
   }
-  CarryOut(std::move(after));
+  Perform(std::move(after));
 }
 
 void Subscription::TakeVisible(Aftermath* after) {
@@ -554,7 +554,7 @@ Subscription::Report Subscription::MakeReport() {
     report.too_costly = filler_.too_costly();
     report.rate_limited = filler_.RateLimited(Now());
   }
-  CarryOut(std::move(after));
+  Perform(std::move(after));
   return report;
 }
 

@@ -60,7 +60,7 @@ namespace eventhub {
 //
 // Lock order: this mutex, then one of those of the topic, its watermark, and the tails of its
 // partitions. Whatever calls back, wakes a consumer or submits a task is collected (Aftermath), and
-// done after the mutex is released (CarryOut). The mutex is held neither while a filter runs nor
+// done after the mutex is released (Perform). The mutex is held neither while a filter runs nor
 // while the disk is read (EventSource).
 class Subscription final : public CommitHook,
                            public AlarmTarget,
@@ -261,9 +261,9 @@ class Subscription final : public CommitHook,
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   // Carries out what a change caused, after the mutex is released.
-  void CarryOut(Aftermath after);
+  void Perform(Aftermath after);
   // The same for changes that are part of a commit, and are written with it.
-  void CarryOutIn(CommitBuilder& commit, Aftermath after);
+  void PerformIn(CommitBuilder& commit, Aftermath after);
   // Writes changes made outside of commits (deliveries and failures) with the next commit.
   void Flush();
 

@@ -90,7 +90,7 @@ void Subscription::Seek(CommitBuilder& commit, SeekWork& work) {
       consumers_.WakeAll(&after.wake);
     }
   }
-  CarryOutIn(commit, std::move(after));
+  PerformIn(commit, std::move(after));
 }
 
 bool Subscription::SeekPartition(CommitBuilder& commit, SeekWork& work, size_t* left,
@@ -109,7 +109,7 @@ bool Subscription::SeekPartition(CommitBuilder& commit, SeekWork& work, size_t* 
     filler_.NoteMoved(cursor);
   }
   Effects effects(commit.number());
-  const bool done = cursor.SeekOn(rules_, left, &effects);
+  const bool done = cursor.ContinueSeek(rules_, left, &effects);
   if (done) cursor.DropTrimmed(&effects, left);  // The next delivery drops the rest.
   scheduler_->Conclude(cursor, effects, after);
   cursors_.SetEndOfMove(cursor, done ? commit.number() : CursorSet::kLaterCommit);
@@ -145,7 +145,7 @@ absl::Status Subscription::ChangeRanges(CommitBuilder& commit, RangeWork& work, 
       }
     }
   }
-  CarryOutIn(commit, std::move(after));
+  PerformIn(commit, std::move(after));
   return status;
 }
 
@@ -250,7 +250,7 @@ bool Subscription::Redrive(CommitBuilder& commit, PartitionId partition, Offset 
     }
     scheduler_->Conclude(cursor, effects, &after);
   }
-  CarryOutIn(commit, std::move(after));
+  PerformIn(commit, std::move(after));
   return redriven;
 }
 
@@ -308,7 +308,7 @@ void Subscription::FinishParking(CommitBuilder& commit, PartitionId partition, O
     effects.more_to_deliver = true;  // A STREAM continues after its last attempt.
     scheduler_->Conclude(cursor, effects, &after);
   }
-  CarryOutIn(commit, std::move(after));
+  PerformIn(commit, std::move(after));
 }
 
 void Subscription::NoteLetters(CommitBuilder& commit, int64_t added) {
@@ -328,7 +328,7 @@ void Subscription::AbandonParking(PartitionId partition, Offset event, absl::str
     Effects effects;
     scheduler_->Conclude(cursor, effects, &after);
   }
-  CarryOut(std::move(after));
+  Perform(std::move(after));
 }
 
 void Subscription::TakeSnapshot(SnapshotWork& work) {

@@ -195,7 +195,7 @@ std::shared_ptr<const EventFilter> FilterOf(const v1::Subscription& settings, Me
   if (!settings.has_filter()) return nullptr;
   // Checked when it was set, and when the record was loaded.
   return std::make_shared<const EventFilter>(*CompileFilter(settings.filter()),
-                                             memory.TakeAnyway(MemoryOf(settings.filter())));
+                                             memory.ForceTake(MemoryOf(settings.filter())));
 }
 
 absl::Duration ExpireAfterOf(const v1::Subscription& settings) {

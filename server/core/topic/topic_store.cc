@@ -13,7 +13,7 @@ namespace eventhub {
 
 absl::Status TopicStore::Load() {
   RETURN_IF_ERROR(catalog_.Load(store_));
-  for (const auto& topic : catalog_.List("", SIZE_MAX)) TakeAnyway(CostOf(topic->pending()));
+  for (const auto& topic : catalog_.List("", SIZE_MAX)) ForceTake(CostOf(topic->pending()));
   ASSIGN_OR_RETURN(const std::optional<std::string> next_id,
                    store_.Get(Column::kMeta, kNextTopicIdKey));
   if (!next_id.has_value()) return absl::OkStatus();

@@ -71,7 +71,7 @@ class TopicStore {
   // Accounts for `cost` more; RESOURCE_EXHAUSTED if the limit would be exceeded.
   absl::Status Take(size_t cost);
   // Like Take, regardless of the limit: for what exists already.
-  void TakeAnyway(size_t cost) { partitions_ += cost; }
+  void ForceTake(size_t cost) { partitions_ += cost; }
   void Return(size_t cost) {
     EVENTHUB_CHECK(cost <= partitions_, "partitions are returned that were taken");
     partitions_ -= cost;

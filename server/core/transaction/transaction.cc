@@ -107,7 +107,7 @@ TransactTask::TransactTask(std::shared_ptr<TransactionTable> table, CheckedTrans
 void TransactTask::Prepare(CommitBuilder& commit) {
   const absl::StatusOr<bool> admitted = Admit(commit);
   refused_ = admitted.ok() ? absl::OkStatus() : admitted.status();
-  if (admitted.ok() && *admitted) refused_ = CarryOut(commit);
+  if (admitted.ok() && *admitted) refused_ = Apply(commit);
 }
 
 absl::StatusOr<bool> TransactTask::Admit(const CommitBuilder& commit) {
@@ -131,14 +131,14 @@ absl::StatusOr<bool> TransactTask::Admit(const CommitBuilder& commit) {
   return true;
 }
 
-absl::Status TransactTask::CarryOut(CommitBuilder& commit) {
+absl::Status TransactTask::Apply(CommitBuilder& commit) {
   // The last step that may refuse; nothing fails from here on.
   if (Subscription* const subscription = transaction_.subscription.get(); subscription != nullptr) {
     if (subscription->submitted().closing) return SubscriptionNotFound(subscription->name());
     RETURN_IF_ERROR(subscription->AckAll(commit, transaction_.acks));
   }
   for (TopicAppend& append : transaction_.appends) {
-    CarryOutAppend(append, commit);
+    ApplyAppend(append, commit);
     *response_.add_results() = append.publish.result;
   }
   if (!transaction_.id.empty()) table_->Record(transaction_.id, response_, commit);

@@ -88,7 +88,7 @@ class TransactTask final : public CommitTask {
   // Returns whether to carry out the transaction. False if it was done before; then the answer is
   // set.
   absl::StatusOr<bool> Admit(const CommitBuilder& commit);
-  absl::Status CarryOut(CommitBuilder& commit);
+  absl::Status Apply(CommitBuilder& commit);
 
   const std::shared_ptr<TransactionTable> table_;
   CheckedTransaction transaction_;

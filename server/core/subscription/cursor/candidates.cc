@@ -37,7 +37,7 @@ std::optional<Candidate> Fresh(const EventLedger& ledger, const DeliveryRules& r
 // flight.
 bool MayTakeUp(const EventLedger& ledger, const DeliveryRules& rules, RangePosition range) {
   const KeyOrder* const keys = ledger.known_keys();
-  if (!rules.ordered_by_key || keys == nullptr || keys->waiting() < Candidates::kMaxWaiting) {
+  if (!rules.ordered_by_key || keys == nullptr || !keys->full()) {
     return true;
   }
   return ledger.pending().counts().leased == 0 || keys->Knows(Offset(range->first));
@@ -122,7 +122,7 @@ bool Candidates::Exhausted(const EventLedger& ledger, const DeliveryRules& rules
   const PendingRanges& pending = ledger.pending();
   if (pending.full()) return true;
   const KeyOrder* const keys = ledger.known_keys();
-  return rules.ordered_by_key && keys != nullptr && keys->waiting() >= kMaxWaiting;
+  return rules.ordered_by_key && keys != nullptr && keys->full();
 }
 
 std::optional<Candidate> Candidates::Next(const EventLedger& ledger, const DeliveryRules& rules,
@@ -135,8 +135,8 @@ std::optional<Candidate> Candidates::Next(const EventLedger& ledger, const Deliv
 std::optional<Candidate> Candidates::Choose(const EventLedger& ledger, const DeliveryRules& rules,
                                             Flow flow) const {
   if (!rules.queue) {
-    return flow == Flow::kAlone ? FirstAlone(ledger)
-                                : NextInOrder(ledger, rules, flow == Flow::kExtra);
+    return flow == Flow::kIsolated ? FirstAlone(ledger)
+                                   : NextInOrder(ledger, rules, flow == Flow::kExtra);
   }
   const auto ready = ledger.pending().FirstReady(flow);
   if (flow == Flow::kLive && FreshComesNext(rules)) {
@@ -170,7 +170,7 @@ std::vector<Candidate> Candidates::Following(const EventLedger& ledger, const De
                                              const Candidate& candidate, size_t limit) const {
   const PendingRanges& pending = ledger.pending();
   const Flow flow = candidate.flow();
-  if (candidate.fresh || flow == Flow::kAlone) return {};
+  if (candidate.fresh || flow == Flow::kIsolated) return {};
   if (flow == Flow::kLive) {
     // Fresh events take turns with these, or what is in order decides.
     const bool alternate =

@@ -26,7 +26,7 @@ struct Candidate {
   bool alone = false;
   std::optional<DeadLetterPlace> redriven_from = {};  // Where a copy is, for a single event.
 
-  Flow flow() const { return alone ? Flow::kAlone : (extra ? Flow::kExtra : Flow::kLive); }
+  Flow flow() const { return alone ? Flow::kIsolated : (extra ? Flow::kExtra : Flow::kLive); }
 };
 
 // The terms of a delivery.
@@ -61,13 +61,10 @@ class SuspectWindow {
 // A QUEUE delivers whatever is ready, a STREAM in order. Not thread-safe.
 class Candidates {
  public:
-  // The maximum number of pending ranges, unless memory allows fewer. Beyond it nothing new is
-  // delivered until some are settled.
-  static constexpr size_t kMaxWaiting = 100'000;  // Events that wait for earlier ones of their key.
-
-  // Whether nothing new is delivered.
+  // Whether nothing new is delivered: there are as many pending ranges as may be, or as many events
+  // that wait for their keys.
   static bool Exhausted(const EventLedger& ledger, const DeliveryRules& rules);
-  // The next events of a flow; a single event for kAlone.
+  // The next events of a flow; a single event for kIsolated.
   std::optional<Candidate> Next(const EventLedger& ledger, const DeliveryRules& rules,
                                 Flow flow) const;
 

@@ -500,7 +500,7 @@ void EventLedger::DropRedriven(Offset event, Effects* effects) {
 }
 
 KeyOrder& EventLedger::keys() {
-  if (keys_ == nullptr) keys_ = std::make_unique<KeyOrder>();
+  if (keys_ == nullptr) keys_ = std::make_unique<KeyOrder>(meter_);
   return *keys_;
 }
 

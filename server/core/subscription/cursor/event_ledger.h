@@ -34,9 +34,9 @@ class EventLedger {
  public:
   using Removed = std::vector<std::pair<Offset, uint32_t>>;  // Starts and counts of ranges.
 
-  // The meter, if any, counts the memory of pending ranges.
+  // The meter, if any, counts the memory of pending ranges and of the order of keys.
   EventLedger(PartitionLog& log, Offset next, MemoryMeter* meter)
-      : log_(&log), next_(next), pending_(meter) {}
+      : meter_(meter), log_(&log), next_(next), pending_(meter) {}
 
   // ---- What is known.
 
@@ -190,6 +190,7 @@ class EventLedger {
   // A trim may remove this range, which it did not before.
   void NoteTrimmable(Offset start, int64_t count, const PendingRange& range);
 
+  MemoryMeter* meter_;
   PartitionLog* log_;
   Offset next_;
   uint64_t lost_ = 0;

@@ -4,11 +4,22 @@
 
 namespace eventhub {
 
+KeyOrder::~KeyOrder() {
+  if (meter_ != nullptr) meter_->Release(events_.size() * kEventBytes);
+}
+
+bool KeyOrder::full() const {
+  const size_t waits = waiting();
+  return waits >= kMaxWaiting || (meter_ != nullptr && waits >= meter_->Allowance() / kEventBytes);
+}
+
 bool KeyOrder::Admit(Offset event, uint64_t key) {
   const auto [known, added] = events_.emplace(event.value(), Event{key});
   if (!added) return keys_.at(known->second.key).first == event.value();
+  if (meter_ != nullptr) meter_->Add(kEventBytes);
   const auto [it, first] = keys_.try_emplace(key, Key{event.value(), event.value()});
   if (first) return true;
+  known->second.previous = it->second.last;
   events_.at(it->second.last).next = event.value();
   it->second.last = event.value();
   return false;
@@ -34,20 +45,23 @@ std::optional<Offset> KeyOrder::Settle(Offset event) {
   if (it == events_.end()) return std::nullopt;
   const Event settled = it->second;
   events_.erase(it);
+  if (meter_ != nullptr) meter_->Release(kEventBytes);
   const auto key = keys_.find(settled.key);
-  if (key->second.first == event.value()) {
-    if (settled.next == kNone) {
-      keys_.erase(key);
-      return std::nullopt;
-    }
+  if (settled.previous == kNone && settled.next == kNone) {
+    keys_.erase(key);
+    return std::nullopt;
+  }
+  if (settled.next == kNone) {
+    key->second.last = settled.previous;
+  } else {
+    events_.at(settled.next).previous = settled.previous;
+  }
+  if (settled.previous == kNone) {
     key->second.first = settled.next;
     return Offset(settled.next);
   }
-  // The event was waiting: retention removed it.
-  int64_t before = key->second.first;
-  while (events_.at(before).next != event.value()) before = events_.at(before).next;
-  events_.at(before).next = settled.next;
-  if (settled.next == kNone) key->second.last = before;
+  // The event was waiting: retention removed it, or its replay was cancelled.
+  events_.at(settled.previous).next = settled.next;
   return std::nullopt;
 }
 

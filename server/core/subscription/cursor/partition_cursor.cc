@@ -20,7 +20,7 @@ int64_t PartitionCursor::LagUpTo(Offset end) const {
 
 bool PartitionCursor::AnyLiveReady() const {
   const auto none = pending().map().end();
-  return pending().FirstReady(Flow::kLive) != none || pending().FirstReady(Flow::kAlone) != none;
+  return pending().FirstReady(Flow::kLive) != none || pending().FirstReady(Flow::kIsolated) != none;
 }
 
 bool PartitionCursor::WaitsForRetry(Offset event) const {
@@ -193,7 +193,7 @@ void PartitionCursor::Extend(ConsumerId consumer, Offset from, Offset to, int64_
 void PartitionCursor::Begin(const DeliveryRules& rules, Sweep sweep, size_t* left,
                             Effects* effects) {
   sweeps_.Add(std::move(sweep), rules.queue);
-  SweepOn(rules, left, effects);
+  ContinueSweep(rules, left, effects);
 }
 
 void PartitionCursor::Fail(const DeliveryRules& rules, ConsumerId consumer, absl::string_view why,
@@ -212,7 +212,7 @@ void PartitionCursor::EndIsolation(const DeliveryRules& rules, size_t* left) {
   Begin(rules, {Sweep::Kind::kJoin}, left, &none);
 }
 
-int64_t PartitionCursor::WaitingAlone() const {
+int64_t PartitionCursor::WaitingIsolated() const {
   return sweeps_.joining() ? 0 : pending().counts().alone;
 }
 
@@ -253,7 +253,7 @@ void PartitionCursor::BeginSeek(Offset next, std::vector<UnsettledRange> unsettl
   candidates_.Reset();
 }
 
-bool PartitionCursor::SeekOn(const DeliveryRules& rules, size_t* left, Effects* effects) {
+bool PartitionCursor::ContinueSeek(const DeliveryRules& rules, size_t* left, Effects* effects) {
   if (!seek_->Continue(ledger_, rules, left, effects)) return false;
   sweeps_.Restart();
   ledger_.MoveTo(next());
@@ -264,7 +264,7 @@ bool PartitionCursor::SeekOn(const DeliveryRules& rules, size_t* left, Effects* 
 void PartitionCursor::Seek(const DeliveryRules& rules, Offset to, Effects* effects) {
   size_t all = SIZE_MAX;
   BeginSeek(to, {});
-  SeekOn(rules, &all, effects);
+  ContinueSeek(rules, &all, effects);
 }
 
 }  // namespace eventhub

@@ -40,7 +40,6 @@ class PartitionCursor {
   using Refused = absl::FunctionRef<void(Offset from, Offset to)>;
 
   static constexpr size_t kMaxRanges = PendingRanges::kMaxRanges;
-  static constexpr size_t kMaxWaiting = Candidates::kMaxWaiting;
 
   // The meter, if any, counts the memory of pending ranges.
   PartitionCursor(PartitionLog& log, Offset next, MemoryMeter* meter = nullptr)
@@ -94,7 +93,7 @@ class PartitionCursor {
 
   // Delivery.
 
-  // The next events of a flow; a single event for kAlone.
+  // The next events of a flow; a single event for kIsolated.
   std::optional<Candidate> Next(const DeliveryRules& rules, Flow flow) const {
     return candidates_.Next(ledger_, rules, flow);
   }
@@ -168,7 +167,7 @@ class PartitionCursor {
   bool blocked_by_sweep() const { return sweeps_.block_deliveries(); }
   // Continues the sweeps. Operations with `left` examine at most that many ranges, subtract the
   // number that they examined, and leave the rest to a sweep. Null: no limit.
-  void SweepOn(const DeliveryRules& rules, size_t* left, Effects* effects) {
+  void ContinueSweep(const DeliveryRules& rules, size_t* left, Effects* effects) {
     sweeps_.Continue(ledger_, candidates_.suspects(), rules, left, effects);
   }
 
@@ -183,7 +182,7 @@ class PartitionCursor {
   // Delivers isolated events together with others from now on.
   void EndIsolation(const DeliveryRules& rules, size_t* left = nullptr);
   // The number of events to be delivered in isolation.
-  int64_t WaitingAlone() const;
+  int64_t WaitingIsolated() const;
   // Ends expired leases, and makes events ready whose retry is due. Events beyond `left` stay due.
   void Expire(const DeliveryRules& rules, int64_t now, Effects* effects, size_t* left = nullptr);
   // Call after loading, and after a change of the rules: parks events without attempts left. If the
@@ -222,11 +221,11 @@ class PartitionCursor {
 
   // Moving.
 
-  // Begins a seek: see SeekTarget and CursorSeek. Nothing may be delivered until SeekOn has
+  // Begins a seek: see SeekTarget and CursorSeek. Nothing may be delivered until ContinueSeek has
   // returned true.
   void BeginSeek(Offset next, std::vector<UnsettledRange> unsettled);
   // Continues the seek. Returns whether it is done; call DropTrimmed then.
-  bool SeekOn(const DeliveryRules& rules, size_t* left, Effects* effects);
+  bool ContinueSeek(const DeliveryRules& rules, size_t* left, Effects* effects);
   bool seeking() const { return seek_ != nullptr; }
   // A whole seek.
   void Seek(const DeliveryRules& rules, Offset to, Effects* effects);

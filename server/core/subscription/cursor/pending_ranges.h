@@ -38,8 +38,8 @@ enum class RangeState : uint8_t {
 // Ready events of different flows are delivered independently.
 enum class Flow : uint8_t {
   kLive,
-  kExtra,  // Replayed or redriven.
-  kAlone,  // Live or extra: to be delivered in isolation.
+  kExtra,     // Replayed or redriven.
+  kIsolated,  // Live or extra: to be delivered in isolation.
 };
 inline constexpr size_t kFlows = 3;
 
@@ -80,7 +80,7 @@ struct PendingRange {
     return state == RangeState::kSettling && static_cast<int64_t>(stamp) <= commit;
   }
   Flow flow() const {
-    if (alone) return Flow::kAlone;
+    if (alone) return Flow::kIsolated;
     return extra ? Flow::kExtra : Flow::kLive;
   }
   // Whether the range was loaded and waits for a retry, but is a candidate first: see

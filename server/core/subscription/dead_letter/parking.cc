@@ -125,7 +125,7 @@ class ParkTask final : public CommitTask {
     append.publish.appends.push_back({&log, std::move(event.letter.bytes), 1});
     RETURN_IF_ERROR(AdmitAppend(append, commit));
     RETURN_IF_ERROR(SettleAppend(append, commit));
-    CarryOutAppend(append, commit);
+    ApplyAppend(append, commit);
     const Offset offset(append.publish.result.placements(0).base_offset());
     stored::DeadLetter record;
     record.set_version(1);

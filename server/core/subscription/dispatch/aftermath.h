@@ -13,7 +13,7 @@
 namespace eventhub {
 
 // Collected under the subscription's mutex, carried out after it is released: see
-// Subscription::CarryOut.
+// Subscription::Perform.
 struct Aftermath {
   Aftermath() = default;
   explicit Aftermath(const CommitBuilder& builder) : commit(builder.number()) {}

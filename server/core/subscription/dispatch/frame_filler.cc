@@ -102,7 +102,7 @@ PartitionCursor* FrameFiller::FindIsolated(const Consumer& consumer, int64_t now
     if (!MayRead(cursor, now) || cursor.pending().counts().alone == 0) continue;
     if (!scheduler_.MayDeliver(cursor, consumer)) continue;
     if (!scheduler_.DropTrimmed(cursor, after)) continue;
-    std::optional<Candidate> candidate = cursor.Next(shared_.rules, Flow::kAlone);
+    std::optional<Candidate> candidate = cursor.Next(shared_.rules, Flow::kIsolated);
     if (candidate.has_value() && Admit(*candidate, now, after)) return &cursor;
   }
   return nullptr;
@@ -112,7 +112,7 @@ FrameFiller::Outcome FrameFiller::DeliverIsolated(Consumer& consumer, int64_t no
                                                   ConsumeFrame* frame, Aftermath* after) {
   Outcome outcome = Outcome::kNothing;
   while (PartitionCursor* const cursor = FindIsolated(consumer, now, after)) {
-    const Candidate candidate = *cursor->Next(shared_.rules, Flow::kAlone);
+    const Candidate candidate = *cursor->Next(shared_.rules, Flow::kIsolated);
     DeliveryBudget budget = BudgetOf(consumer, *frame, now);
     BatchSlicer slicer;
     outcome = DeliverCandidate({*cursor, candidate, consumer, budget, slicer, frame, now});

@@ -11,9 +11,9 @@ constexpr int64_t kMaxTime = 30'000'000;
 }  // namespace
 
 void Isolation::Note(const PartitionCursor& cursor, Aftermath* after) {
-  if (!active() && cursor.WaitingAlone() == 0) return;
-  const bool any =
-      absl::c_any_of(shared_.cursors, [](const auto& other) { return other->WaitingAlone() > 0; });
+  if (!active() && cursor.WaitingIsolated() == 0) return;
+  const bool any = absl::c_any_of(shared_.cursors,
+                                  [](const auto& other) { return other->WaitingIsolated() > 0; });
   if (any == active()) return;
   if (any) {
     const int64_t deadline = shared_.rules.ack_deadline;
@@ -28,7 +28,7 @@ void Isolation::Note(const PartitionCursor& cursor, Aftermath* after) {
 void Isolation::EndIfDue(int64_t now, size_t* left, Aftermath* after) {
   if (now < end_due_) return after->SetAlarm(end_due_);
   for (const auto& cursor : shared_.cursors) {
-    if (cursor->WaitingAlone() == 0) continue;
+    if (cursor->WaitingIsolated() == 0) continue;
     cursor->EndIsolation(shared_.rules, left);
     if (cursor->sweeping()) after->SetAlarm(now);
   }
