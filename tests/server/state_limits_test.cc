@@ -312,6 +312,26 @@ TEST_F(PendingLimitsTest, AcksMakeNoMoreRangesThanMemoryAllows) {
   EXPECT_TRUE(Eventually([&] { return Used() == 0; }));
 }
 
+TEST_F(PendingLimitsTest, NoMoreEventsWaitForTheirKeyThanMemoryAllows) {
+  consumer_.reset();
+  ASSERT_THAT(rig_.Create("keyed"), IsOk());
+  v1::PublishStreamRequest request;
+  request.set_topic("keyed");
+  for (int64_t i = 0; i < kEvents; ++i) *request.add_events() = MakeEvent(absl::StrCat(i), "key");
+  ASSERT_THAT(rig_.BrokerRig::Publish(request), IsOk());
+  v1::Subscription queue = SubscriptionOf("ordered", "keyed", v1::Subscription::KIND_QUEUE);
+  queue.set_ordered_by_key(true);
+  ASSERT_THAT(rig_.Subscribe(queue), IsOk());
+  const auto consumer = rig_.Consume("ordered", "one", 100);
+  for (int64_t event = 0; event < kEvents; ++event) {
+    const std::vector<Received> received = consumer->Receive(1);
+    ASSERT_EQ(received.size(), 1u);
+    ASSERT_EQ(received[0].offset, event);
+    ASSERT_LE(Used(), kMax);
+    consumer->Ack(0, received[0].epoch, event, event + 1);
+  }
+}
+
 TEST_F(PendingLimitsTest, NeitherDoNacksAndExtensions) {
   for (const v1::Nack::Action action :
        {v1::Nack::ACTION_SKIP, v1::Nack::ACTION_PARK, v1::Nack::ACTION_RETRY}) {
