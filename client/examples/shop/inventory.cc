@@ -73,7 +73,12 @@ struct Booking {
   std::string sku;
   int64_t quantity = 0;
 };
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Booking, id, sku, quantity)
+
+void from_json(const nlohmann::json& json, Booking& booking) {
+  json.at("id").get_to(booking.id);
+  json.at("sku").get_to(booking.sku);
+  json.at("quantity").get_to(booking.quantity);
+}
 
 absl::StatusOr<Booking> BookingOf(const Event& event) {
   auto booking = eventhub::client::DecodeData<Booking>(event);
