@@ -74,7 +74,7 @@ class SqlDatabase {
 
   virtual absl::StatusOr<bool> HasTable(const std::string& table) = 0;
 
-  // Takes the lock of the table's relay; false if another connection has it. It is held until
+  // Takes the lock of the table's relay; false if another connection holds it. It is held until
   // Disconnect, or until the process or the connection ends.
   virtual absl::StatusOr<bool> TryLock(const std::string& table) = 0;
 

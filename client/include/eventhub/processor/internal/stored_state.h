@@ -1,4 +1,4 @@
-// The state of a key as the hub has it.
+// The stored state of a key.
 #pragma once
 
 #include <optional>
