@@ -15,6 +15,7 @@
 #include "client/outbox/relay/relay_core.h"
 #include "client/outbox/relay/row_event.h"
 #include "client/outbox/relay/sql_database.h"
+#include "client/src/base/sqlite_status.h"
 #include "storage/base/status_macros.h"
 
 namespace eventhub::client {
@@ -80,30 +81,8 @@ CREATE TABLE IF NOT EXISTS @_refused (
 );
 )";
 
-// Translates every code of SQLite.
 absl::Status SqliteStatus(int code, sqlite3* database) {
-  if (code == SQLITE_OK || code == SQLITE_ROW || code == SQLITE_DONE) return absl::OkStatus();
-  const std::string message = absl::StrCat("SQLite: ", sqlite3_errmsg(database));
-  switch (code & 0xff) {
-    case SQLITE_CONSTRAINT:
-    case SQLITE_MISMATCH:
-    case SQLITE_TOOBIG:
-      return absl::InvalidArgumentError(message);
-    case SQLITE_NOTADB:
-      return absl::FailedPreconditionError(message);
-    case SQLITE_CORRUPT:
-      return absl::DataLossError(message);
-    case SQLITE_FULL:
-      return absl::ResourceExhaustedError(message);
-    case SQLITE_PERM:
-    case SQLITE_READONLY:
-    case SQLITE_AUTH:
-      return absl::PermissionDeniedError(message);
-    case SQLITE_ERROR:
-      return absl::InternalError(message);
-    default:
-      return absl::UnavailableError(message);
-  }
+  return client::SqliteStatus(code, database, "SQLite");
 }
 
 struct FinalizeStatement {

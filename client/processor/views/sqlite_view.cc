@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "client/processor/views/sql_text.h"
+#include "client/src/base/sqlite_status.h"
 #include "eventhub/processor/view_store.h"
 #include "storage/base/mutex.h"
 #include "storage/base/status_macros.h"
@@ -28,32 +29,6 @@ constexpr char kTables[] =
     "CREATE TABLE IF NOT EXISTS eventhub_positions ("
     "name TEXT NOT NULL, generation INTEGER NOT NULL, partition INTEGER NOT NULL, "
     "position INTEGER NOT NULL, PRIMARY KEY (name, generation, partition)) WITHOUT ROWID;";
-
-// Translates every code of SQLite.
-absl::Status StatusOf(int code, sqlite3* database, const std::string& path) {
-  if (code == SQLITE_OK || code == SQLITE_ROW || code == SQLITE_DONE) return absl::OkStatus();
-  const std::string message = absl::StrCat("database ", path, ": ", sqlite3_errmsg(database));
-  switch (code & 0xff) {
-    case SQLITE_CONSTRAINT:
-    case SQLITE_MISMATCH:
-    case SQLITE_TOOBIG:
-      return absl::InvalidArgumentError(message);
-    case SQLITE_NOTADB:
-      return absl::FailedPreconditionError(message);
-    case SQLITE_CORRUPT:
-      return absl::DataLossError(message);
-    case SQLITE_FULL:
-      return absl::ResourceExhaustedError(message);
-    case SQLITE_PERM:
-    case SQLITE_READONLY:
-    case SQLITE_AUTH:
-      return absl::PermissionDeniedError(message);
-    case SQLITE_ERROR:
-      return absl::InternalError(message);
-    default:
-      return absl::UnavailableError(message);
-  }
-}
 
 class Statement;
 
@@ -79,15 +54,16 @@ class Database {
   Database& operator=(const Database&) = delete;
 
   sqlite3* handle() const { return handle_; }
-  absl::Status Check(int code) const { return StatusOf(code, handle_, path_); }
+  absl::Status Check(int code) const { return client::SqliteStatus(code, handle_, name_); }
   absl::Status Run(const std::string& sql) const {
     return Check(sqlite3_exec(handle_, sql.c_str(), nullptr, nullptr, nullptr));
   }
 
  private:
-  Database(std::string path, sqlite3* handle) : path_(std::move(path)), handle_(handle) {}
+  Database(const std::string& path, sqlite3* handle)
+      : name_(absl::StrCat("database ", path)), handle_(handle) {}
 
-  const std::string path_;
+  const std::string name_;  // In errors.
   sqlite3* const handle_;
 };
 
