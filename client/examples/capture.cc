@@ -8,9 +8,9 @@
 //   articles.updated sku-7 {"before":{"id":"sku-7","price":4},"after":{"id":"sku-7","price":5}}
 //
 // Triggers write the events to the outbox table in the transaction that changes the row, and a
-// relay publishes them. In PostgreSQL the same triggers are plpgsql, with row_to_json(OLD). Start
-// it again after columns were added. REPLACE tells of the row that it removes only with `PRAGMA
-// recursive_triggers = ON`.
+// relay publishes them. In PostgreSQL, write the same triggers in plpgsql, with row_to_json(OLD).
+// Restart the program after columns were added. REPLACE reports the row that it removes only with
+// `PRAGMA recursive_triggers = ON`.
 
 #include <sqlite3.h>
 
@@ -57,7 +57,7 @@ std::vector<std::string> ColumnsOf(sqlite3* database, const std::string& table) 
   return columns;
 }
 
-// The row as JSON; JSON has no bytes, so a blob is told in hexadecimal digits.
+// The row as JSON. JSON has no bytes, so a blob is written as hexadecimal digits.
 std::string RowJson(const std::string& row, const std::vector<std::string>& columns) {
   return absl::StrCat("json_object(",
                       absl::StrJoin(columns, ", ",
@@ -97,7 +97,7 @@ std::string TriggerFor(const Change& change, const std::string& topic, const std
 bool Capture(sqlite3* database, const std::string& topic, const std::string& table,
              const std::string& key) {
   const std::vector<std::string> columns = ColumnsOf(database, table);
-  // A trigger with a wrong name would fail the writes of others.
+  // A trigger with a wrong column name would make the writes of other programs fail.
   if (std::find(columns.begin(), columns.end(), key) == columns.end()) {
     std::cerr << "there is no table " << table << " with a column " << key << "\n";
     return false;

@@ -1,12 +1,12 @@
-// Waits for three facts about an order, in any order, and tells when all are there, or when time is
-// up; once, whatever crashes.
+// Waits for three facts about an order, in any sequence, and publishes when all have arrived, or
+// when a deadline has passed: exactly once, despite crashes.
 //
 //   correlate [address] [topic] [target] [seconds]
 //
 // Events of the topic are about the order that is their partition key: `shop.order.placed`,
-// `shop.payment.taken`, `shop.stock.reserved`. `shop.order.ready` or `shop.order.abandoned` goes to
-// the target. What was collected is kept in the topic `<target>.facts` of the hub, so that any
-// number of these programs may run, and die.
+// `shop.payment.taken`, `shop.stock.reserved`. It publishes `shop.order.ready` or
+// `shop.order.abandoned` to the target. The hub keeps the collected events in the topic
+// `<target>.facts`, so any number of these programs may run and crash.
 
 #include <cstdlib>
 #include <iostream>

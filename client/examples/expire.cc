@@ -1,12 +1,13 @@
-// Tells when something did not happen: an order that is not paid in time expires, once, whatever
-// crashes.
+// Publishes when something has not happened: an order that is not paid in time expires, exactly
+// once, despite crashes.
 //
 //   expire [address] [topic] [target] [directory] [seconds]
 //
 // Events of the topic are about the order that is their subject and partition key:
-// `shop.order.placed` and `shop.order.paid`. The timer is a delayed event that the hub keeps, in
-// the same topic: `shop.order.payment-due`. It comes behind all that was published about the order
-// by then, so the view of unpaid orders decides. `shop.order.expired` goes to the target.
+// `shop.order.placed` and `shop.order.paid`. The timer is a delayed event of the hub in the same
+// topic: `shop.order.payment-due`. It arrives after all events about the order that were published
+// before it was due, so the view of unpaid orders decides. It publishes `shop.order.expired` to the
+// target.
 
 #include <cstdlib>
 #include <iostream>
@@ -38,7 +39,7 @@ constexpr char kPlaced[] = "shop.order.placed";
 constexpr char kPaid[] = "shop.order.paid";
 constexpr char kDue[] = "shop.order.payment-due";
 
-// Whether an order is unpaid, as an event finds it.
+// Whether the order of an event is unpaid when the event is processed.
 struct Unpaid {
   bool value = false;
 };
@@ -63,7 +64,7 @@ AnyPipeline ExpireRule(const std::shared_ptr<View>& unpaid, const std::string& t
                  due.mutable_deliver_after()->set_seconds(seconds);
                  return due;
                })
-      // A call, because an error of the store passes; that of a map would be a fault.
+      // A Call, because it is retried after an error of the store; in a Map, the error is a fault.
       .Call("read the view",
             [unpaid](const Event& event, Reply<Unpaid> reply) {
               const auto row = unpaid->Get(event.subject());

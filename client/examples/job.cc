@@ -1,16 +1,16 @@
-// Long work in short steps, which goes on where it was, whatever crashes: publishes the lines of
-// files, a hundred in a step, each once.
+// Long work in short steps, which continues after crashes: publishes the lines of files, a hundred
+// in a step, each exactly once.
 //
 //   job [address] [topic of jobs] [target] [pause in ms]
 //
-// An event `import.begin` begins a job, which its key names; its data are the path of a file.
-// `import.cancel` with that key cancels the job. People see in a topic where it is:
+// An event `import.begin` starts a job. Its key is the name of the job, its data the path of a
+// file. `import.cancel` with that key cancels the job. A topic shows its progress:
 //
 //   echo /data/articles.csv | eventhub publish imports --type=import.begin --key=monday
 //   eventhub topics get imports.state import/0/monday --output=json
 //   echo enough | eventhub publish imports --type=import.cancel --key=monday
 //
-// Start several, on machines that have the files: a job goes on in any that lives.
+// Several of these programs may run, on machines that have the files: any of them continues a job.
 
 #include <cstdlib>
 #include <fstream>
@@ -44,13 +44,13 @@ namespace {
 
 constexpr size_t kLinesInAStep = 100;
 
-// Some lines of a file, and where those after them begin.
+// Some lines of a file, and the position of the next line.
 struct Page {
   std::vector<std::string> lines{};
   int64_t next = 0;
 };
 
-// Quick enough not to be a Call, which a database needs.
+// Reads a local file, so it need not be a Call, unlike access to a database.
 absl::StatusOr<Page> ReadPage(const Job& job) {
   Page page;
   if (!job.continuation.empty() && !absl::SimpleAtoi(job.continuation, &page.next)) {

@@ -1,6 +1,6 @@
-// Publishes ten orders through an outbox: they are safe on this machine's disk, whether or not the
-// hub is there, and are in the hub exactly once as soon as it is. Run it without a hub, then again
-// with one.
+// Publishes ten orders through an outbox: they are safe on this machine's disk even if the hub is
+// down, and are in the hub exactly once as soon as it is up. Run it without a hub, then again with
+// one.
 //
 //   outbox [address] [topic] [directory]
 
@@ -41,7 +41,7 @@ int main(int argc, char** argv) {
   }
   std::cout << "10 orders are accepted\n";
 
-  // A service would not wait: what is left is sent after the next Open.
+  // A service would not wait: pending events are sent after the next Open.
   const absl::Status drained = (*outbox)->Drain(absl::Seconds(3));
   const OutboxStatus status = (*outbox)->status();
   std::cout << status.published_events << " events are in the hub, " << status.pending_events

@@ -1,5 +1,5 @@
 // A stream processor: for each order in a topic it appends an invoice to another topic, exactly
-// once, whatever crashes. One transaction appends the invoice and acks the order. Several of these
+// once, despite crashes. One transaction appends the invoice and acks the order. Several of these
 // programs share the work.
 //
 //   process [address] [topic] [target] [subscription]

@@ -67,7 +67,7 @@ int main(int argc, char** argv) {
   }
   std::cout << "10 orders are taken\n";
 
-  // A service would not wait: what is left is published by the next relay.
+  // A service would not wait: the next relay publishes pending events.
   const absl::Status drained = (*relay)->Drain(absl::Seconds(3));
   const OutboxRelayStatus status = (*relay)->status();
   std::cout << status.published_events << " events are in the hub, " << status.pending_rows

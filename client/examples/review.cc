@@ -1,5 +1,5 @@
 // A stream processor with one rule: for each large order in a topic, it asks for a review in
-// another topic, exactly once, whatever crashes. Several of these programs share the work.
+// another topic, exactly once, despite crashes. Several of these programs share the work.
 //
 //   review [address] [topic] [target] [subscription]
 

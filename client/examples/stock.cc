@@ -1,11 +1,11 @@
-// Keeps how much of each article is in stock in a table of a SQLite database, which any program can
-// read while this one runs:
+// Keeps the stock of each article in a table of a SQLite database, which any program can read while
+// this one runs:
 //
 //   stock [address] [topic] [database] [subscription]
 //   sqlite3 stock.db "SELECT * FROM stock"
 //
-// An event `shop.stock.counted` has the article as its subject, and the quantity as its data. No
-// older count replaces a newer one; delete the database, and it is made again from the topic.
+// An event `shop.stock.counted` has the article as its subject, and the quantity as its data. An
+// older count never replaces a newer one. If the database is deleted, it is rebuilt from the topic.
 
 #include <charconv>
 #include <iostream>

@@ -9,7 +9,7 @@
 namespace eventhub::processor::internal {
 namespace {
 
-// Whoever needs the events asks again.
+// A failed read is requested again.
 constexpr absl::Duration kPatience = absl::Seconds(5);
 
 }  // namespace

@@ -19,7 +19,7 @@
 
 namespace eventhub::processor::internal {
 
-// One range after another, on a thread of its own, and not more events than are to be in flight.
+// Reads one range after another, on a thread of its own, and limits the events in flight.
 // Thread-safe.
 class BackReader {
  public:
@@ -38,7 +38,7 @@ class BackReader {
 
   void Read(uint32_t partition, int64_t from, int64_t to, Done done);
   void OnSettled();
-  // Cancels what is in progress and what is to be read; `done` is still called.
+  // Cancels the range in progress and all waiting ones; their `done` is still called.
   void Stop();
 
  private:
@@ -51,7 +51,7 @@ class BackReader {
   absl::StatusOr<Source> FindSource();
   absl::StatusOr<std::shared_ptr<client::Reader>> Open(uint32_t partition, int64_t from,
                                                        int64_t to);
-  // Waits until `events` more may be in flight; false if the reader ends.
+  // Waits until `events` more may be in flight. Returns false if the reader ends.
   bool Reserve(size_t events);
 
   const std::shared_ptr<client::Connection> connection_;
@@ -65,7 +65,7 @@ class BackReader {
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
   std::shared_ptr<client::Reader> reader_ ABSL_GUARDED_BY(mutex_);
 
-  Worker worker_;  // Ends first.
+  Worker worker_;  // Last, so that it ends before the members that it uses are destroyed.
 };
 
 }  // namespace eventhub::processor::internal

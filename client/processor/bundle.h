@@ -1,4 +1,4 @@
-// Events that are settled together, with what was published for them.
+// Events that are settled together, with the events published for them.
 #pragma once
 
 #include <cstddef>
@@ -8,13 +8,13 @@
 
 namespace eventhub::processor::internal {
 
-// Mostly one event; several if they were grouped.
+// Usually one event; several if they were grouped.
 struct Bundle {
   absl::InlinedVector<Trigger*, 1> triggers{};
   size_t events = 0;  // Acked and emitted.
   size_t bytes = 0;   // Emitted.
-  // Each pipeline's emissions are a transaction of their own, with an id that is the same whenever
-  // the event is delivered, and the event is settled after them.
+  // The emissions of each pipeline are a transaction of their own, whose id is the same in every
+  // delivery of the event. The event is settled after these transactions.
   bool piecewise = false;
 };
 

@@ -43,7 +43,7 @@ bool CallGate::MayCall() const {
 }
 
 void CallGate::Pump() {
-  if (pumping_) return;  // An item that is done may add the next.
+  if (pumping_) return;  // A finished item may add the next one.
   pumping_ = true;
   while (!ready_.empty() && MayCall()) {
     std::unique_ptr<CallItem> item = std::move(ready_.front());
@@ -71,7 +71,7 @@ void CallGate::Call(std::unique_ptr<CallItem> item) {
   }
   ++item->attempts_;
   CallItem& called = *item;
-  // Whoever has the reply has the attempt, until it is answered.
+  // The attempt belongs to the owner of the reply until it is answered.
   Attempt& attempt = *called.NewAttempt().release();
   attempt.gate_ = this;
   attempt.arguments_ = called.arguments();
@@ -109,7 +109,7 @@ std::unique_ptr<CallItem> CallGate::Unlink(Attempt& attempt) {
 
 void CallGate::OnAnswer(std::unique_ptr<Attempt> attempt) {
   runtime_.CountAttempt(-1);
-  if (attempt->item_ == nullptr) return;  // It was given up before.
+  if (attempt->item_ == nullptr) return;  // It has timed out before.
   std::unique_ptr<CallItem> item = Unlink(*attempt);
   const absl::Duration start = runtime_.Now();
   const CallItem::Verdict verdict = item->Take(*attempt, item->attempts_);
@@ -149,7 +149,7 @@ void CallGate::Settle(std::unique_ptr<CallItem> item, const CallItem::Verdict& v
     Done(std::move(item));
     return;
   }
-  // What fails because the service is down does not count against the item.
+  // An attempt that fails because the service is down does not count against the item.
   if (!verdict.answered && OnFailure(verdict.retry)) {
     --item->attempts_;
     ready_.push_back(std::move(item));

@@ -22,8 +22,8 @@ std::string RandomPrefix() {
                       absl::Hex(absl::Uniform<uint64_t>(random), absl::kZeroPad16), "-");
 }
 
-// Whether the same transaction should be repeated: nobody knows what became of it, or the hub asks
-// for patience. A full topic is no matter of the other topics in the transaction.
+// Whether the same transaction should be repeated: its outcome is unknown, or the hub asks to retry
+// later. A full topic does not concern the other topics in the transaction.
 bool ShouldRepeat(const absl::Status& status) {
   return client::MayPass(status) &&
          client::GetErrorReason(status) != client::ErrorReason::kTopicFull;
@@ -100,7 +100,7 @@ bool CommitQueue::WindowIsFull() const {
 }
 
 void CommitQueue::OnIdle() {
-  // Until a transaction is in progress: what is lost is none.
+  // Loops until a transaction is in progress: lost bundles start none.
   while (!in_progress_ && !owner_.closing()) {
     if (ready_.empty()) {
       if (waiting_.empty()) return;
@@ -206,8 +206,8 @@ void CommitQueue::RetryLater(const absl::Status& status) {
   strand_.At(clock_.Monotonic() + backoff_.DelayAfter(status), [this] {
     if (owner_.closing()) return;
     if (in_progress_->piece != nullptr && IsLost(in_progress_->bundles[0])) {
-      // It acks nothing, so the hub would not find it lost; whoever gets the event next repeats it
-      // under the same id.
+      // It acks nothing, so the hub would not notice that it is lost. The next delivery of the
+      // event repeats it under the same id.
       TellState(Kind::kRunning, "");
       Group group = *std::exchange(in_progress_, std::nullopt);
       Lose(group.bundles[0]);
@@ -239,7 +239,7 @@ void CommitQueue::FinishPiece(Bundle& bundle) {
 }
 
 void CommitQueue::OnRefused(Group group, const absl::Status& status) {
-  // Nothing of a former session can be acked.
+  // Events of a former session cannot be acked.
   if (group.session != owner_.session()) {
     for (Bundle& bundle : group.bundles) Lose(bundle);
     return;
@@ -319,7 +319,7 @@ std::string CommitQueue::NewId() { return absl::StrCat(id_prefix_, next_id_++); 
 
 std::string CommitQueue::PieceId(const Task& task) {
   const Trigger& trigger = *task.trigger;
-  // A replay is meant to have effects again.
+  // A replay is meant to publish again.
   if (trigger.arrival.replayed) return NewId();
   std::string text;
   for (const std::string& part :

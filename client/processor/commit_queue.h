@@ -1,4 +1,4 @@
-// Commits what pipelines publish, together with the acks of the events that caused it.
+// Commits the events that pipelines publish, together with the acks of the events that caused them.
 #pragma once
 
 #include <cstdint>
@@ -20,30 +20,30 @@ namespace eventhub::processor::internal {
 
 // Groups bundles into transactions, one of which is in progress at a time. On the strand only.
 //
-// Whatever becomes of a bundle is its own fate. A group that the hub refuses is committed again as
-// two halves, until the bundles that are to blame are alone. Then: a bundle whose events are no
-// longer leased is lost; a bundle with an event that the hub does not accept has failed; a bundle
-// that is refused because of something else, e.g. a missing topic, is held back with all that go to
-// the same topics, and tried again, one at a time, with growing delays.
+// Each bundle succeeds or fails independently. A group that the hub refuses is committed again as
+// two halves, until the bundles that cause the refusal are alone. Such a bundle is lost if its
+// events are no longer leased. It has failed if the hub does not accept one of its events. If it is
+// refused for another reason, e.g. a missing topic, it is held back with all bundles for the same
+// topics, and these are retried one at a time, with growing delays.
 //
 // A transaction without a reply is repeated under its id until there is one.
 class CommitQueue {
  public:
-  // What the queue needs, and whom it tells.
+  // Starts transactions for the queue, and receives their outcomes.
   class Owner {
    public:
     virtual ~Owner() = default;
-    // Starts to commit, once. The answer is given to OnAnswer, on the strand.
+    // Starts one attempt to commit. The answer is passed to OnAnswer, on the strand.
     virtual void Commit(client::Transaction transaction) = 0;
-    // All of it is in the log. `acked`: so are the acks of the events without faults.
+    // The bundle is in the log. `acked`: so are the acks of its events without faults.
     virtual void OnCommitted(Bundle& bundle, bool acked) = 0;
     virtual void OnLost(Bundle& bundle) = 0;
-    // The hub does not accept what `task`, or all tasks if it is null, emitted.
+    // The hub does not accept an event that `task` emitted; null: that any of the tasks emitted.
     virtual void OnRefused(Bundle& bundle, Task* task, const absl::Status& error) = 0;
-    // The pipelines of a bundle wait, or are broken; kRunning: no longer.
+    // The pipelines of a bundle wait, or are broken; kRunning: they no longer are.
     virtual void OnState(const Bundle& bundle, PipelineState::Kind kind, const std::string& what,
                          const std::string& because) = 0;
-    // The session that leases events now.
+    // The session of the present leases.
     virtual uint64_t session() const = 0;
     virtual bool IsLost(const Trigger& trigger) const = 0;
     virtual bool closing() const = 0;
@@ -52,12 +52,12 @@ class CommitQueue {
   CommitQueue(Owner& owner, Strand& strand, const Clock& clock, std::string subscription,
               const CommitWindow& window);
 
-  // Adds a bundle that publishes something.
+  // Adds a bundle that publishes events.
   void Add(Bundle bundle);
-  // Commits what is due. Called when the strand has nothing else to do.
+  // Commits bundles that are due. Called when the strand has nothing else to do.
   void OnIdle();
   void OnAnswer(const absl::Status& status);
-  // Nothing waits for more from here on.
+  // From now on, transactions do not wait for more bundles.
   void Drain() { draining_ = true; }
 
  private:
@@ -65,9 +65,9 @@ class CommitQueue {
     std::vector<Bundle> bundles;
     Task* piece = nullptr;  // The one task to commit of a piecewise bundle.
     std::string id{};
-    uint64_t session = 0;  // Once it was started.
+    uint64_t session = 0;  // Set when it is started.
   };
-  // Bundles that go to the same topics, which the hub refuses for now.
+  // Bundles for the same topics, which the hub refuses at present.
   struct Stall {
     client::RetryOptions delays{.initial_delay = absl::Milliseconds(100),
                                 .max_delay = absl::Seconds(30)};
@@ -76,9 +76,9 @@ class CommitQueue {
   };
 
   bool WindowIsFull() const;
-  // Makes the strand come back when the window is full.
+  // Sets the timer for the end of the commit window.
   void ArmTimer();
-  // Moves the next bundles that may go together to `ready_`; there is one at least.
+  // Moves the next bundles that may be committed together, at least one, to `ready_`.
   void GatherGroup();
   void AddPieces(Bundle bundle);
   void Start(Group group);
@@ -88,21 +88,21 @@ class CommitQueue {
   void Lose(Bundle& bundle);
   void OnCommitted(Group group);
   void OnRefused(Group group, const absl::Status& status);
-  // A piece of the bundle is done with.
+  // Called when a piece of the bundle is done.
   void FinishPiece(Bundle& bundle);
-  // Forgets the pieces of the bundle that were not started.
+  // Drops the pieces of the bundle that were not started.
   void DropPieces(const Bundle& bundle);
   void Divide(Group group);
   void RetryLater(const absl::Status& status);
   void Hold(Bundle bundle, const absl::Status& status);
   void Release(const std::string& topics);
-  // Tells the pipelines of the group in progress.
+  // Reports the state to the pipelines of the group in progress.
   void TellState(PipelineState::Kind kind, const std::string& because);
 
   std::string NewId();
   std::string PieceId(const Task& task);
-  // The same each time. Copies the encoded events: they are needed again if the hub refuses the
-  // group.
+  // Returns an equal transaction each time. Copies the encoded events, which are needed again if
+  // the hub refuses the group.
   client::Transaction Build(const Group& group) const;
   static std::string TopicsOf(const Bundle& bundle);
 
@@ -117,7 +117,7 @@ class CommitQueue {
   std::deque<Bundle> waiting_;
   size_t events_ = 0;  // In waiting_.
   size_t bytes_ = 0;
-  absl::Duration since_;  // When the first came.
+  absl::Duration since_;  // When the first of them was added.
   bool timer_armed_ = false;
   bool draining_ = false;
 

@@ -1,4 +1,4 @@
-// What a Correlate step remembers of a key, as it is kept in the state topic; see FORMAT.md.
+// The state of a key at a Correlate step, as the state topic stores it; see FORMAT.md.
 #pragma once
 
 #include <cstdint>
@@ -20,14 +20,14 @@ struct CorrelationState {
   Phase phase = Phase::kOpen;
   absl::Time since;                               // When the first event was appended.
   absl::Time deadline = absl::InfiniteFuture();   // When it expires, if it is open.
-  absl::Time forget_at = absl::InfiniteFuture();  // When it is forgotten, if it is not.
-  absl::Time timer_at = absl::InfiniteFuture();   // When the one timer that is out is due.
-  // Once it is not open, only ids and sources.
+  absl::Time forget_at = absl::InfiniteFuture();  // When it is forgotten, if it is not open.
+  absl::Time timer_at = absl::InfiniteFuture();   // When the outstanding timer is due.
+  // Only ids and sources, if it is not open.
   std::vector<std::shared_ptr<const v1::Event>> facts{};
 };
 
 std::string EncodeCorrelationState(const CorrelationState& state);
-// DATA_LOSS if the bytes are no such record, or one of a later version.
+// DATA_LOSS if the bytes are not such a record, or have a later version.
 absl::StatusOr<CorrelationState> DecodeCorrelationState(std::string_view bytes);
 
 }  // namespace eventhub::processor::internal

@@ -113,7 +113,7 @@ void Correlator::TakeFact(CorrelateItem& item, const std::optional<State>& state
   } else if (state->phase != Phase::kOpen) {
     TakeLate(item, *state);
   } else if (AppendTimeOf(item) >= state->deadline) {
-    // The timer is behind it.
+    // The timer comes after this event.
     runtime_.counters().late.Add(1);
     Expire(item, *state);
   } else {
@@ -146,7 +146,7 @@ void Correlator::Collect(CorrelateItem& item, State next, bool is_new) {
   if (*holds) {
     next.phase = Phase::kComplete;
     End(item, next);
-    // A timer that is out comes to it, whatever it is for. A first event needs one alone.
+    // An outstanding timer arrives anyway. Only a first event needs a new one.
     if (is_new || next.timer_at == absl::InfiniteFuture()) {
       next.timer_at = next.forget_at;
       new_timer = next.timer_at != absl::InfiniteFuture();
@@ -185,7 +185,7 @@ void Correlator::TakeLate(CorrelateItem& item, const State& state) {
 void Correlator::TakeTimer(CorrelateItem& item, const std::optional<State>& state) {
   const absl::Time due = client::FromProto(EventOf(item).time());
   if (!state || due != state->timer_at) {
-    Drop(item);  // It was here before, or belongs to what is forgotten.
+    Drop(item);  // A repetition, or a timer of a forgotten correlation.
   } else if (state->phase == Phase::kOpen) {
     Expire(item, *state);
   } else if (due >= state->forget_at) {

@@ -1,4 +1,4 @@
-// Events on their way into an engine.
+// Events as they are passed to an engine.
 #pragma once
 
 #include <cstdint>
@@ -12,7 +12,7 @@
 
 namespace eventhub::processor::internal {
 
-// An event as it was delivered. `bytes` and `pipelines` are valid until it is settled.
+// A delivered event. `bytes` and `pipelines` are valid until it is settled.
 struct Delivered {
   std::string_view bytes;
   Arrival arrival;
@@ -23,7 +23,7 @@ struct Delivered {
   absl::Span<const std::string> pipelines{};  // To which it was redriven; empty: to all.
 };
 
-// An event in flight and its settler, which tests do without.
+// An event in flight and its settler, which tests do not need.
 struct InFlight : Trigger {
   client::Settler settler;
 };

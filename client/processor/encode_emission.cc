@@ -25,7 +25,7 @@ std::string IdOf(const v1::Event& cause, std::string_view pipeline, std::string_
                       absl::Hex(client::KeyHash(cause.id() + "2"), absl::kZeroPad16), rest);
 }
 
-// Encoded attributes to add to an event. They are not put into its map, whose nodes would cost more
+// Encoded attributes to add to an event. They are not added to its map, whose nodes would cost more
 // than the rest of the event.
 class AddedAttributes {
  public:
@@ -37,7 +37,7 @@ class AddedAttributes {
     wire::AppendBytes(v1::AttributeValue::kStringFieldNumber, value, &encoded);
     Add(name, encoded);
   }
-  // That of the cause, if it has one. Returns whether the event has the attribute now.
+  // Copies the attribute of the cause, if it has one. Returns whether the event has it now.
   bool CarryOn(const char* name, const v1::Event& cause) {
     if (IsSet(name)) return true;
     const auto it = cause.attributes().find(name);

@@ -1,4 +1,4 @@
-// Numbers and bytes, one after another, as records are encoded.
+// Encodes and decodes the numbers and bytes of records.
 #pragma once
 
 #include <cstddef>
@@ -13,7 +13,7 @@ inline void PutNumber(uint64_t number, size_t bytes, std::string& to) {
   for (size_t i = bytes; i-- > 0;) to.push_back(static_cast<char>(number >> (8 * i)));
 }
 
-// Takes fields off the front. What is missing makes it fail from then on.
+// Takes fields from the front. After a missing field, all further reads fail.
 class Fields {
  public:
   explicit Fields(std::string_view bytes) : rest_(bytes) {}

@@ -1,4 +1,4 @@
-// What an engine works on: a hub, or a test.
+// The environment of an engine: a hub, or a test.
 #pragma once
 
 #include <cstdint>
@@ -18,19 +18,19 @@ class Host {
  public:
   virtual ~Host() = default;
 
-  // Gives the event its outcome. One that was read back has none.
+  // Settles the event with an outcome. Events that were read back are not settled.
   virtual void Settle(Trigger& trigger, client::Outcome outcome) = 0;
 
-  // Makes one attempt, or more, at a transaction; calls `done` once, on any thread.
+  // Attempts a transaction, once or more often; calls `done` once, on any thread.
   virtual void Commit(client::Transaction transaction,
                       absl::AnyInvocable<void(absl::Status) &&> done) = 0;
 
   // Runs `work`, and then `done`, on a thread that may block, in the order of the calls.
   virtual void Block(absl::AnyInvocable<void() &&> work, absl::AnyInvocable<void() &&> done) = 0;
 
-  // Reads the events of the subscription with offsets in [from, to) back from its topic, as far as
-  // the topic keeps them, and gives them to Engine::TakeRestored, on the strand; then calls `done`,
-  // on the strand, unless the engine is closed first.
+  // Reads the events of the subscription with offsets in [from, to) back from its topic, if the
+  // topic still has them, and passes them to Engine::TakeRestored, on the strand. Then calls
+  // `done`, on the strand, unless the engine is closed first.
   virtual void ReadBack(uint32_t partition, int64_t from, int64_t to,
                         absl::AnyInvocable<void(absl::Status) &&> done) = 0;
 

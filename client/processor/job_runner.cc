@@ -17,7 +17,7 @@ using JobPhase = JobState::Phase;
 
 constexpr size_t kMaxContinuation = 64 * 1024;
 
-// Of jobs that wait for their next step.
+// The type of jobs that wait for their next step.
 constexpr size_t kJobCacheBytes = 16 * 1024 * 1024;
 
 const v1::Event& EventOfJob(const JobItem& item) { return item.unit().task().trigger->event; }
@@ -68,7 +68,7 @@ void JobRunner::Take(JobItem& item, std::string_view bytes) {
 void JobRunner::TakeTimer(JobItem& item, const std::optional<JobState>& state) {
   uint64_t number = 0;
   if (!state || !absl::SimpleAtoi(EventOfJob(item).data(), &number) || number != state->number) {
-    Drop(item);  // It was here before, or belongs to what was cancelled or is forgotten.
+    Drop(item);  // A repetition, or of a job that was cancelled or forgotten.
   } else if (state->phase == JobPhase::kRunning) {
     Run(item, *state);
   } else {
@@ -86,7 +86,7 @@ void JobRunner::Cancel(JobItem& item, const std::optional<JobState>& state) {
   }
   JobState next = *state;
   next.phase = JobPhase::kCancelled;
-  ++next.number;  // The timer that is out is void.
+  ++next.number;  // Invalidates the outstanding timer.
   if (Put(item.unit(), next)) Drop(item);
 }
 

@@ -1,4 +1,4 @@
-// What is remembered of a job, as it is kept in the state topic; see FORMAT.md.
+// The state of a job, as the state topic stores it; see FORMAT.md.
 #pragma once
 
 #include <cstdint>
@@ -15,15 +15,15 @@ struct JobState {
   enum class Phase : uint8_t { kRunning = 1, kFinished = 2, kCancelled = 3 };
 
   Phase phase = Phase::kRunning;
-  uint64_t number = 0;  // Of the one timer that is out, counted over all jobs of the key.
-  uint64_t step = 0;    // Steps that were taken.
+  uint64_t number = 0;  // Of the outstanding timer, counted over all jobs of the key.
+  uint64_t step = 0;    // Steps completed.
   uint64_t items = 0;
   std::string continuation{};
   std::shared_ptr<const v1::Event> start{};
 };
 
 std::string EncodeJobState(const JobState& state);
-// DATA_LOSS if the bytes are no such record, or one of a later version.
+// DATA_LOSS if the bytes are not such a record, or have a later version.
 absl::StatusOr<JobState> DecodeJobState(std::string_view bytes);
 
 }  // namespace eventhub::processor::internal

@@ -11,13 +11,13 @@
 
 namespace eventhub::processor::internal {
 
-// Pipelines may be done with events of a lane out of order, because another pipeline has to wait.
+// Pipelines may finish events of a lane out of order, because another pipeline has to wait.
 class Lanes {
  public:
-  // In the order of delivery, for each trigger that has a lane.
+  // Called in the order of delivery, for each trigger that has a lane.
   void Add(Trigger& trigger) { lanes_[trigger.lane].waiting.push_back(&trigger); }
 
-  // Calls `visit` for the triggers between `a` and `b`, which are of one lane and not done.
+  // Calls `visit` for the triggers between `a` and `b`, which must be of one lane and not done.
   template <typename Visit>
   void ForEachBetween(const Trigger& a, const Trigger& b, Visit visit) const {
     const auto [first, last] = std::minmax(a.number, b.number);
@@ -27,8 +27,8 @@ class Lanes {
     }
   }
 
-  // All pipelines are done with `trigger`. Calls `release` for each that is done and has no other
-  // before it.
+  // Called when all pipelines are done with `trigger`. Calls `release` for each trigger that is
+  // done and is the first of its lane.
   template <typename Release>
   void Done(Trigger& trigger, Release release) {
     const uint64_t key = trigger.lane;
@@ -49,7 +49,7 @@ class Lanes {
  private:
   struct Lane {
     std::deque<Trigger*> waiting;
-    absl::flat_hash_set<const Trigger*> done;  // Of those behind the first.
+    absl::flat_hash_set<const Trigger*> done;  // Those behind the first that are done.
   };
   absl::flat_hash_map<uint64_t, Lane> lanes_;
 };

@@ -44,7 +44,7 @@ std::string NameOf(const std::type_info& type) {
   char* const name = abi::__cxa_demangle(type.name(), nullptr, nullptr, &status);
   const std::string text = name != nullptr ? name : type.name();
   std::free(name);
-  // std::throw_with_nested throws a type that it derives from the given one.
+  // std::throw_with_nested throws a type derived from the given one.
   absl::string_view shown = text;
   if (absl::ConsumePrefix(&shown, "std::_Nested_exception<")) {
     absl::ConsumeSuffix(&shown, ">");
@@ -54,7 +54,7 @@ std::string NameOf(const std::type_info& type) {
 
 constexpr size_t kMaxCausesKept = 8;
 
-// Adds the exceptions that are nested in the one being handled.
+// Adds the exceptions nested in the one that is being handled.
 void AddNested(const std::exception& exception, std::vector<std::string>& causes) {
   if (causes.size() == kMaxCausesKept) return;
   try {
@@ -77,7 +77,8 @@ const std::string& HostName() {
   return *name;
 }
 
-// Of a W3C trace context: version, trace id, parent id and flags, separated by hyphens.
+// The trace id of a W3C trace context: version, trace id, parent id and flags, separated by
+// hyphens.
 std::string TraceId(const v1::Event& event) {
   const auto it = event.attributes().find("traceparent");
   if (it == event.attributes().end()) return "";
@@ -139,7 +140,7 @@ void Redact(const std::function<void(Fault&)>& hook, Fault& fault) {
   const std::string pipeline = fault.pipeline;
   try {
     hook(fault);
-  } catch (...) {  // Nothing that it should have removed may leave the process.
+  } catch (...) {  // Data that it should have removed must not leave the process.
     fault.message = "removed, because the redaction hook threw an exception";
     fault.causes.clear();
   }

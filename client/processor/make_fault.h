@@ -1,4 +1,4 @@
-// Makes faults: the one place where it is decided what is kept of a failure.
+// Makes faults: the only place that decides which details of a failure are kept.
 #pragma once
 
 #include <functional>
@@ -14,7 +14,7 @@
 
 namespace eventhub::processor::internal {
 
-// An error, as a fault names it.
+// The error of a fault.
 struct Failure {
   std::string type;
   std::string message;
@@ -22,10 +22,10 @@ struct Failure {
 };
 
 Failure FailureOf(const absl::Status& error);
-// Of the exception that is being handled.
+// The failure of the exception that is being handled.
 Failure FailureOfCurrentException();
 
-// Where it happened.
+// Where a fault occurred.
 struct FaultPlace {
   std::string_view subscription;
   std::string_view processor;

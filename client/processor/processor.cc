@@ -26,11 +26,11 @@ using internal::InFlight;
 using internal::StateReader;
 using Kind = PipelineState::Kind;
 
-// How long one answer to a transaction is waited for before the pipelines are said to wait. The
-// transaction is repeated under its id.
+// How long to wait for the answer to a transaction before the pipelines are reported as waiting.
+// The transaction is repeated under its id.
 constexpr absl::Duration kCommitDeadline = absl::Seconds(5);
 
-// How many events that are read back for views are in flight.
+// The maximum number of events in flight that are read back for views.
 constexpr size_t kMaxReadBack = 5000;
 
 // An engine between a subscriber and a committer.
@@ -38,7 +38,7 @@ class HubProcessor final : public Processor, private internal::Host {
  public:
   HubProcessor() = default;
   ~HubProcessor() override {
-    subscriber_.reset();  // Nothing more is taken, and settling has no effect.
+    subscriber_.reset();  // No more events arrive, and settling has no effect.
     if (back_reader_ != nullptr) back_reader_->Stop();
     if (state_reader_ != nullptr) state_reader_->Stop();
     if (engine_ != nullptr) engine_->Close();
@@ -91,7 +91,7 @@ class HubProcessor final : public Processor, private internal::Host {
     to.on_event_async = [this](ReceivedEvent event, Settler settler) {
       Take(event, std::move(settler));
     };
-    // Pipelines keep order themselves, so that one event need not wait for another.
+    // Pipelines keep the order themselves, so that events need not wait for each other here.
     to.order = client::Order::kNone;
     to.threads = 1;
     to.credit = options.credit;
@@ -165,7 +165,7 @@ class HubProcessor final : public Processor, private internal::Host {
   }
   void Commit(client::Transaction transaction,
               absl::AnyInvocable<void(absl::Status) &&> done) override {
-    // Shared, because a transaction that is not taken is answered here.
+    // Shared, because this function answers a transaction that is not taken.
     auto answer = std::make_shared<absl::AnyInvocable<void(absl::Status) &&>>(std::move(done));
     const absl::Status taken = committer_->Commit(
         std::move(transaction), [answer](absl::StatusOr<client::TransactionResult> result) {

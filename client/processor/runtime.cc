@@ -47,7 +47,7 @@ void Runtime::Bind(const AnyUnit& a, const AnyUnit& b) {
 bool Runtime::Emit(const AnyUnit& unit, std::string_view step, const std::string& topic,
                    std::string_view place, v1::Event event, std::optional<uint32_t> partition) {
   Task& task = unit.task();
-  if (task.trigger->arrival.restored) return true;  // It was published when it was delivered.
+  if (task.trigger->arrival.restored) return true;  // It was published before.
   absl::StatusOr<std::string> encoded =
       EncodeEmission(task.trigger->event, id_, absl::StrCat(unit.Path(), std::string(place)),
                      engine_.source(), std::move(event));

@@ -62,7 +62,7 @@ void SeenIds::TakeEvent(SeenItem& item, SeenState state) {
                                   [&](const SeenState::Id& seen) { return seen.id == id; });
   if (first != state.ids.end()) {
     if (first->offset == trigger.arrival.offset) {
-      item.Pass();  // It is that event, again.
+      item.Pass();  // A redelivery of the same event.
       return;
     }
     runtime_.counters().repeats.Add(1);

@@ -1,4 +1,4 @@
-// The ids that came with a key, as they are kept in the state topic; see FORMAT.md.
+// The ids of a key at a durable SkipRepeats, as the state topic stores them; see FORMAT.md.
 #pragma once
 
 #include <cstdint>
@@ -14,17 +14,17 @@ namespace eventhub::processor::internal {
 // Times are those of the hub, in whole microseconds.
 struct SeenState {
   struct Id {
-    absl::Time at;       // When the hub appended the event that had it first.
+    absl::Time at;       // When the hub appended the first event with the id.
     int64_t offset = 0;  // Of that event.
     std::string id{};
   };
 
-  absl::Time timer_at = absl::InfiniteFuture();  // When the one timer that is out is due.
-  std::vector<Id> ids{};                         // In the order in which they came.
+  absl::Time timer_at = absl::InfiniteFuture();  // When the outstanding timer is due.
+  std::vector<Id> ids{};                         // In the order of their arrival.
 };
 
 std::string EncodeSeenState(const SeenState& state);
-// DATA_LOSS if the bytes are no such record, or one of a later version.
+// DATA_LOSS if the bytes are not such a record, or have a later version.
 absl::StatusOr<SeenState> DecodeSeenState(std::string_view bytes);
 
 }  // namespace eventhub::processor::internal

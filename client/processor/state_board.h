@@ -14,17 +14,17 @@
 
 namespace eventhub::processor::internal {
 
-// Keeps what each pipeline waits for and what is broken; its state is the worst of them. Written on
-// the strand, read from any thread.
+// Tracks the problems of each pipeline: what it waits for, and what is broken. The state of a
+// pipeline is its worst problem. Written on the strand, read on any thread.
 class StateBoard {
  public:
   using Kind = PipelineState::Kind;
   using Hook = std::function<void(const std::string& pipeline, const PipelineState& state)>;
 
-  // `hook`, which may be null, is told of changes.
+  // `hook`, which may be null, is called for changes.
   StateBoard(std::vector<std::string> pipelines, const Clock& clock, Hook hook);
 
-  // `what` is as `kind` says; kRunning: nothing is the matter with it anymore.
+  // Sets the state of `what`; kRunning: it is no longer a problem.
   void Set(size_t pipeline, Kind kind, const std::string& what, const std::string& because = {});
   void SetAll(Kind kind, const std::string& what, const std::string& because = {});
 
@@ -34,7 +34,7 @@ class StateBoard {
   const std::vector<std::string> pipelines_;
   const Clock& clock_;
   const Hook hook_;
-  // On the strand only: for each pipeline, what is the matter.
+  // On the strand only: the problems of each pipeline.
   std::vector<std::map<std::string, PipelineState>> matters_;
 
   mutable Mutex mutex_;

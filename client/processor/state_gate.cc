@@ -17,12 +17,12 @@ namespace {
 constexpr absl::Duration kFirstReadDelay = absl::Milliseconds(50);
 constexpr absl::Duration kLongestReadDelay = absl::Seconds(5);
 
-// About what the maps and lists take for an entry.
+// The approximate memory of an entry in maps and lists.
 constexpr size_t kEntryOverhead = 256;
 
 const Trigger& TriggerOf(const StateItem& item) { return *item.unit().task().trigger; }
 
-// The same each time, and not longer from one timer to the next that it causes.
+// Equal each time, and not longer for a timer that a timer causes.
 std::string TimerIdFor(const v1::Event& cause, const std::string& subject) {
   const std::string text =
       absl::StrCat(subject, ":", cause.source().size(), ":", cause.source(), cause.id());
@@ -45,19 +45,19 @@ struct StateGate::Entry final : TaskWatcher {
   const std::string key;  // The partition key of the events.
   std::deque<std::unique_ptr<StateItem>> waiting{};
 
-  // What is committed, if known, and under which lease it was read.
+  // The committed state, if known, and the lease under which it was read.
   bool known = false;
   std::string state{};
   uint64_t session = 0;
   uint64_t lease_epoch = 0;
 
-  bool reading = false;  // Or about to.
-  bool in_work = false;  // An event that changes the state is not settled.
+  bool reading = false;  // A read is in progress, or about to begin.
+  bool in_work = false;  // An event that changes the state is not settled yet.
   bool settled = false;  // In settled_.
   std::string next{};    // The state if that event is committed.
-  int failures = 0;      // Reads, in a row.
+  int failures = 0;      // Of reads, in a row.
   bool cached = false;
-  std::list<Entry*>::iterator place{};  // If cached.
+  std::list<Entry*>::iterator place{};  // In cache_, if it is cached.
 };
 
 StateGate::StateGate(Runtime& runtime, std::string step, std::string topic, size_t cache_bytes)
@@ -132,7 +132,7 @@ void StateGate::OnRead(Entry& entry, absl::StatusOr<StoredState> stored) {
     return;
   }
   OnReadable(entry);
-  // Once: what was emitted refers to it. A subscription never changes its topic.
+  // Set only once, because emissions refer to it. A subscription never changes its topic.
   if (subscription_topic_.empty()) subscription_topic_ = stored->subscription_topic;
   entry.reading = false;
   entry.known = true;
@@ -200,7 +200,7 @@ void StateGate::OnSettled(Entry& entry, bool committed) {
   entry.next.clear();
   entry.settled = true;
   settled_.push_back(&entry);
-  // Not here: many entries come at once, in the midst of the engine's work.
+  // Posted, because many entries arrive at once, in the middle of the engine's work.
   if (settled_.size() > 1) return;
   runtime_.Post([this] {
     if (runtime_.closing()) return;

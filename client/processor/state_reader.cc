@@ -14,7 +14,7 @@
 namespace eventhub::processor::internal {
 namespace {
 
-// Whoever needs the state asks again. The end of a processor may wait for one call.
+// A failed read is requested again. The destructor of a processor may wait for one call.
 constexpr absl::Duration kReadTimeout = absl::Seconds(2);
 
 absl::Status CheckFilter(const client::Subscription& subscription, const std::string& source) {

@@ -17,7 +17,7 @@
 
 namespace eventhub::processor::internal {
 
-// On a few threads, because calls block; they start with the first reads. Thread-safe.
+// Reads on a few threads, because calls block. The threads start with the first reads. Thread-safe.
 class StateReader {
  public:
   StateReader(std::shared_ptr<client::Connection> connection, std::string subscription,
@@ -30,14 +30,15 @@ class StateReader {
 
   // See Host::ReadState.
   void Read(std::string topic, std::string key, TakeStoredState done);
-  // What waits is answered with CANCELLED.
+  // Answers waiting reads with CANCELLED.
   void Stop() { stopping_ = true; }
 
  private:
   static constexpr size_t kThreads = 4;
 
   absl::StatusOr<StoredState> ReadNow(const std::string& topic, const std::string& key);
-  // The topic of the subscription. FAILED_PRECONDITION if the subscription does not suit.
+  // The topic of the subscription. FAILED_PRECONDITION if the subscription does not support state
+  // by key.
   absl::StatusOr<std::string> FindTopic();
 
   const std::shared_ptr<client::Connection> connection_;
@@ -49,7 +50,7 @@ class StateReader {
   std::optional<std::string> topic_ ABSL_GUARDED_BY(mutex_);
 
   std::atomic<size_t> next_ = 0;
-  std::array<Worker, kThreads> workers_;  // End first.
+  std::array<Worker, kThreads> workers_;  // Last: end before the other members.
 };
 
 }  // namespace eventhub::processor::internal

@@ -26,7 +26,7 @@ void Strand::Post(Work work) {
   {
     MutexLock lock(mutex_);
     posted_.push_back(std::move(work));
-    // Who is the strand looks for more before it leaves.
+    // The thread that is the strand looks for more work before it leaves.
     if (entered_ || posted_.size() > 1) return;
   }
   wake_.NotifyOne();
@@ -83,7 +83,7 @@ void Strand::ThreadMain() {
       MutexLock lock(mutex_);
       while (entered_ || (posted_.empty() && clock_.Monotonic() < next_due_)) {
         if (stopping_ && !entered_) return;
-        // Whoever is the strand looks at timers itself, and wakes this thread for those it leaves.
+        // The thread that is the strand checks timers itself, and wakes this one for the rest.
         wakes_at_ = entered_ ? absl::InfiniteDuration() : next_due_;
         if (wakes_at_ == absl::InfiniteDuration()) {
           wake_.Wait(mutex_);

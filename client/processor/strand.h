@@ -1,4 +1,4 @@
-// Where a processor runs: one thread at a time, and its timers.
+// The strand of a processor: runs its work on one thread at a time, and its timers.
 #pragma once
 
 #include <functional>
@@ -14,12 +14,12 @@
 
 namespace eventhub::processor::internal {
 
-// Runs work one piece at a time, so that work needs no locks among itself. Work of one thread runs
-// in the order in which it was given. Thread-safe unless noted.
+// Runs work one piece at a time, so that work needs no locks against other work. Work from one
+// thread runs in the order in which it was submitted. Thread-safe unless noted.
 //
-// A thread that brings work with Run becomes the strand while nobody else is; that saves the switch
-// to another thread for each event. Otherwise work runs on the strand's own thread, which sleeps
-// without a timeout while there is nothing to wait for.
+// A thread that calls Run becomes the strand if no other thread is; that saves a thread switch per
+// event. Otherwise work runs on the strand's own thread, which sleeps without a timeout if there is
+// no timer.
 class Strand {
  public:
   using Work = absl::AnyInvocable<void() &&>;
@@ -31,15 +31,16 @@ class Strand {
   Strand(const Strand&) = delete;
   Strand& operator=(const Strand&) = delete;
 
-  // Starts the strand's thread. Without one, work runs in Run and RunDue only.
+  // Starts the strand's thread. Without it, work runs only in Run and RunDue.
   void Start();
-  // Runs what was posted, and then nothing more; timers are dropped. Not on the strand.
+  // Runs the work that was posted, and nothing more; timers are dropped. Must not be called on the
+  // strand.
   void Stop();
 
-  // Gives work to the strand's thread, or to the thread that is the strand now.
+  // Submits work to the thread that is the strand now, or to the strand's own thread.
   void Post(Work work);
-  // Runs `work` here, and whatever else there is to do, if no other thread is the strand; posts it
-  // otherwise. The caller must not be the strand.
+  // If no other thread is the strand, runs `work` and all other waiting work on this thread;
+  // otherwise posts it. Must not be called on the strand.
   template <typename F>
   void Run(F&& work) {
     if (!Enter()) {
@@ -49,20 +50,20 @@ class Strand {
     std::forward<F>(work)();
     Leave();
   }
-  // Runs what is posted and due, if no other thread is the strand.
+  // Runs posted work and due timers, if no other thread is the strand.
   void RunDue() {
     Run([] {});
   }
 
   // Runs `work` at `when`, by the monotonic clock. On the strand only.
   void At(absl::Duration when, Work work) { timers_.emplace(when, std::move(work)); }
-  // When the next timer is due; infinite: there is none.
+  // When the next timer is due; infinite if there is none.
   absl::Duration next_due() const;
 
  private:
   // Whether this thread is the strand now.
   bool Enter();
-  // Does what is left to do; then the thread is no longer the strand.
+  // Runs all waiting work; then the thread is no longer the strand.
   void Leave();
   void RunTimers();
   void ThreadMain();
@@ -81,7 +82,7 @@ class Strand {
   bool entered_ ABSL_GUARDED_BY(mutex_) = false;
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
   absl::Duration next_due_ ABSL_GUARDED_BY(mutex_) = absl::InfiniteDuration();
-  // Until when the thread sleeps; 0: it is awake.
+  // When the sleeping thread wakes up; 0: it is awake.
   absl::Duration wakes_at_ ABSL_GUARDED_BY(mutex_);
 };
 

@@ -20,12 +20,12 @@ namespace {
 using client::Outcome;
 using internal::Engine;
 
-// After which an event that was not settled is delivered again.
+// The delay after which an unsettled event is delivered again.
 constexpr absl::Duration kRetryDelay = absl::Milliseconds(100);
 
 }  // namespace
 
-// The subscription and the hub of a TestProcessor.
+// The simulated subscription and hub of a TestProcessor.
 class TestProcessor::Hub final : private internal::Host {
  public:
   Hub(ProcessorOptions options, uint64_t seed) : seed_(seed) {
@@ -174,10 +174,10 @@ class TestProcessor::Hub final : private internal::Host {
     bool settled = false;
     uint32_t replays = 0;  // In flight.
     bool redriven = false;
-    std::vector<std::string> pipelines{};  // To which it was redriven.
+    std::vector<std::string> pipelines{};  // Those to which it was redriven.
   };
 
-  // An event of the subscription's topic that is not delivered yet.
+  // An event of the subscription's topic that was not delivered yet.
   struct Due {
     uint32_t partition;
     v1::Event event;
@@ -217,7 +217,7 @@ class TestProcessor::Hub final : private internal::Host {
       engine_.reset();
       return;
     }
-    // Replies that are out refer to it; what they bring is never looked at.
+    // Outstanding replies refer to it; their answers are ignored.
     static auto* const ended = new std::vector<std::unique_ptr<Engine>>();
     ended->push_back(std::move(engine_));
   }
@@ -300,7 +300,7 @@ class TestProcessor::Hub final : private internal::Host {
   // Host.
   void Settle(internal::Trigger& trigger, Outcome outcome) override {
     if (trigger.arrival.restored) return;
-    if (trigger.session != session_) return;  // Its lease is over.
+    if (trigger.session != session_) return;  // Its lease has ended.
     Stored& event = At(trigger.arrival.partition, trigger.arrival.offset);
     if (trigger.arrival.replayed && !event.redriven) {
       if (event.replays > 0) --event.replays;  // None: it was redriven, and acked by a transaction.
@@ -372,7 +372,7 @@ class TestProcessor::Hub final : private internal::Host {
       std::move(read)();
     }
   }
-  // What the hub does with an event of a transaction.
+  // Applies an event of a transaction, as the hub does.
   void Append(const client::TransactionAppend& append, v1::Event event) {
     absl::Duration delay = client::FromProto(event.deliver_after());
     if (event.has_deliver_at()) delay = client::FromProto(event.deliver_at()) - clock_.Now();
@@ -432,7 +432,7 @@ class TestProcessor::Hub final : private internal::Host {
   uint64_t session_ = 1;
   uint64_t lease_epoch_ = 1;
   std::map<uint32_t, std::vector<Stored>> partitions_;
-  std::map<uint32_t, int64_t> first_new_;  // Of the leases: how many events there were.
+  std::map<uint32_t, int64_t> first_new_;  // By partition: see client::EventBatch.
   std::function<absl::Status(const client::Transaction&)> decide_;
   bool hold_ = false;
   std::vector<absl::AnyInvocable<void(absl::Status) &&>> held_;

@@ -10,8 +10,8 @@ namespace {
 
 using Kind = PipelineState::Kind;
 
-// How long settled events may be unknown to a view that has nothing to write. They would be read
-// back after a crash.
+// The maximum delay before the position of a view without new rows is written. After a crash,
+// events settled since then are read back.
 constexpr absl::Duration kPositionDelay = absl::Seconds(1);
 constexpr absl::Duration kProgressInterval = absl::Seconds(1);
 constexpr absl::Duration kFirstRetryDelay = absl::Milliseconds(100);
@@ -34,9 +34,9 @@ bool ViewKeeper::Admit(Delivered& delivered) {
   const bool redelivered = delivered.arrival.redelivered;
   const uint64_t known_lease = std::exchange(partition.lease_epoch, delivered.lease_epoch);
   const bool same_lease = known_lease == delivered.lease_epoch;
-  const bool assigned = known_lease == 0;  // This is the first event since OnAssigned, if at all.
-  if (!same_lease && !assigned) partition.held.clear();  // Nobody waits for them anymore.
-  // OnAssigned does not know whether somebody moved the subscription.
+  const bool assigned = known_lease == 0;  // The first event since OnAssigned, or at all.
+  if (!same_lease && !assigned) partition.held.clear();  // Their leases have ended.
+  // OnAssigned does not know whether the subscription was moved.
   const bool check =
       partition.state == State::kUnknown || (!same_lease && (!assigned || !redelivered));
   if (!check && partition.state == State::kReady) {
@@ -56,7 +56,7 @@ void ViewKeeper::OnAssigned(const client::AssignedPartition& next) {
   if (partition.state != State::kUnknown) return;
   partition.end = next.offset;
   partition.first_new = next.first_new_offset;
-  // Whether somebody moved the subscription, the first event tells.
+  // The first event will show whether the subscription was moved.
   Check(next.partition, next.offset, /*redelivered=*/true);
 }
 
@@ -120,7 +120,7 @@ void ViewKeeper::OnResumePoints(uint32_t number, int64_t offset,
     const auto [known, first] = generations_.try_emplace(views_[i].get(), point.generation);
     changed |= !first && std::exchange(known->second, point.generation) != point.generation;
   }
-  if (changed) {  // Not for this partition alone.
+  if (changed) {  // The change concerns all partitions.
     CheckAll();
     return;
   }
@@ -147,7 +147,7 @@ void ViewKeeper::OnRead(uint32_t number, uint64_t check, const absl::Status& sta
   if (it == partitions_.end()) return;
   Partition& partition = it->second;
   if (partition.check != check) {
-    partition.read_to = partition.from;  // Those events were of a former read.
+    partition.read_to = partition.from;  // Discards the progress of a former read.
     return;
   }
   if (!status.ok()) {
@@ -175,7 +175,7 @@ void ViewKeeper::MayBeReady(uint32_t number) {
   partition.failures = 0;
   partition.end = std::max(partition.end, partition.target);
   owner_.SetViewState(Kind::kRunning, ViewsOf(number), "");
-  settled_.insert(number);  // The view is as far as that.
+  settled_.insert(number);  // The view has reached this position.
   WritePositionsLater();
   std::deque<Delivered> held = std::exchange(partition.held, {});
   for (Delivered& delivered : held) {
@@ -198,7 +198,7 @@ void ViewKeeper::OnRestoredDone(uint32_t number) {
   const auto it = partitions_.find(number);
   if (it == partitions_.end() || it->second.restoring == 0) return;
   if (--it->second.restoring > 0 || !it->second.read) return;
-  // Not here, where the engine is in the middle of an event.
+  // Posted, because the engine is in the middle of an event.
   strand_.Post([this, number, check = it->second.check] {
     IfCurrent(number, check, [&](const Partition&) { MayBeReady(number); });
   });
@@ -222,7 +222,7 @@ void ViewKeeper::OnWritten(const View& view, uint64_t generation) {
 void ViewKeeper::CheckAll() {
   for (const auto& [number, partition] : partitions_) {
     if (partition.state == State::kUnknown) continue;
-    // What is in flight may have been written to the former generation.
+    // Events in flight may have been written to the former generation.
     Check(number, partition.end, /*redelivered=*/true);
   }
 }
@@ -238,7 +238,7 @@ PositionsInView ViewKeeper::PositionsOf(const View& view,
     if (it == partitions_.end()) continue;
     const Partition& partition = it->second;
     if (partition.state != State::kReady && partition.state != State::kReading) continue;
-    // While a former read goes on, too, nobody knows what `read_to` is about.
+    // While a former read is still in progress, `read_to` may belong to either read.
     const auto reads = reads_.find(number);
     if (partition.state == State::kReading && reads != reads_.end() && reads->second > 1) continue;
     const int64_t taken = partition.state == State::kReady ? partition.end : partition.read_to;
@@ -267,7 +267,7 @@ void ViewKeeper::WritePositions() {
     const auto it = partitions_.find(number);
     if (it != partitions_.end() && it->second.state == State::kReady) ready.push_back(number);
   }
-  settled_.clear();  // Others are written when they are ready.
+  settled_.clear();  // Other partitions are written when they are ready.
   if (ready.empty()) return;
   for (const std::shared_ptr<View>& view : views_) {
     auto generation = std::make_shared<absl::StatusOr<uint64_t>>(uint64_t{0});

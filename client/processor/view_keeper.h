@@ -1,4 +1,4 @@
-// Keeps the views of a processor up to date with the partitions that it has.
+// Brings the views of a processor up to date when partitions are assigned to it.
 #pragma once
 
 #include <cstddef>
@@ -25,24 +25,25 @@
 
 namespace eventhub::processor::internal {
 
-// Holds the events of a partition back until the views have all before them, and writes positions
-// when events were settled without rows. On the strand only.
+// Holds back the events of a partition until the views have all earlier events, and writes
+// positions when events were settled without rows. On the strand only.
 //
-// When the first event of a lease comes, or the partition is assigned, the views are asked how far
-// they are. What they do not have is read back from the topic and goes through the pipelines like
-// any event, except that it is not settled and that nothing is published for it.
+// When a partition is assigned, or the first event of a lease arrives, the keeper asks the views
+// for their positions. Events that they lack are read back from the topic and run through the
+// pipelines like any event, except that they are not settled and nothing is published for them.
 //
-// That are all events that were ever delivered, not only those before the first unsettled one:
-// events are settled out of order, and what another owner has settled beyond it is not delivered
-// here. Those in between that are not settled are read back and delivered.
+// All events that were ever delivered are read back, not only those before the first unsettled one:
+// events are settled out of order, and events behind it that another owner has settled are not
+// delivered here. Unsettled events among them are both read back and delivered.
 class ViewKeeper {
  public:
   class Owner {
    public:
     virtual ~Owner() = default;
-    // The event may go on.
+    // Called when the event may be processed.
     virtual void TakeNow(Delivered delivered) = 0;
-    // The lowest offset in flight of the partition, without those of replays; or `otherwise`.
+    // The lowest offset of the partition in flight, without replayed events; `otherwise` if there
+    // is none.
     virtual int64_t LowestInFlight(uint32_t partition, int64_t otherwise) const = 0;
     virtual void ReadBack(uint32_t partition, int64_t from, int64_t to,
                           absl::AnyInvocable<void(absl::Status) &&> done) = 0;
@@ -60,25 +61,26 @@ class ViewKeeper {
   void Add(const std::shared_ptr<View>& view);
   bool active() const { return !views_.empty(); }
 
-  // Whether the event may go on now. If not, it is taken, and given to TakeNow later, or dropped
-  // because its lease ended.
+  // Returns whether the event may be processed now. If not, the keeper takes it, and later passes
+  // it to TakeNow, or drops it if its lease has ended.
   bool Admit(Delivered& delivered);
-  // The partition is assigned from this offset on; what is delivered before or after says the same.
+  // The partition is assigned from this offset on. Events delivered before or after this call
+  // report the same offset.
   void OnAssigned(const client::AssignedPartition& next);
   void OnRevoked(uint32_t partition);
-  // All leases ended.
+  // All leases have ended.
   void Clear();
 
-  // An event that was read back began, and is done.
+  // An event that was read back has begun, or is done.
   void OnRestored(const Arrival& arrival);
   void OnRestoredDone(uint32_t partition);
   void OnSettled(const Arrival& arrival);
 
-  // How far the view is when what is in flight is not, in the generation that is known here.
+  // The position of the view without the events in flight, in the generation that is known here.
   PositionsInView PositionsOf(const View& view, const std::vector<uint32_t>& partitions) const;
-  // A write went to this generation.
+  // A write was made to this generation.
   void OnWritten(const View& view, uint64_t generation);
-  // Some view may have a new generation.
+  // A view may have a new generation.
   void CheckAll();
 
  private:
@@ -90,15 +92,15 @@ class ViewKeeper {
     int64_t end = 0;           // After the last event taken.
     int64_t first_new = 0;     // Of the lease, see client::EventBatch.
     std::deque<Delivered> held{};
-    // What is being read back.
+    // The events being read back.
     int64_t from = 0;
     int64_t target = 0;
     int64_t read_to = 0;
     uint64_t restored = 0;
     size_t restoring = 0;      // In flight.
-    bool read = false;         // All of it was read.
-    absl::Time told;           // The progress.
-    bool redelivered = false;  // What the check in progress is told.
+    bool read = false;         // Whether all of them were read.
+    absl::Time told;           // When the progress was last reported.
+    bool redelivered = false;  // An argument of the check in progress.
     int failures = 0;          // In a row.
   };
 
@@ -122,9 +124,9 @@ class ViewKeeper {
   std::vector<std::shared_ptr<View>> views_;
   std::map<const View*, uint64_t> generations_;  // Of the last check or write.
   std::map<uint32_t, Partition> partitions_;
-  std::map<uint32_t, int> reads_;  // In progress, by partition: also those that nobody waits for.
+  std::map<uint32_t, int> reads_;  // In progress, by partition, including abandoned ones.
   uint64_t last_check_ = 0;
-  std::set<uint32_t> settled_;  // Since positions were written.
+  std::set<uint32_t> settled_;  // Partitions with events settled since positions were written.
   bool timer_armed_ = false;
 };
 

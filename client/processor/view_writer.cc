@@ -22,7 +22,7 @@ struct ViewWriter::Batch {
   std::vector<RowWrite> rows;
   PositionsInView positions;
   absl::Duration started;
-  // The answer of the view.
+  // The result of the view.
   absl::Status status;
   uint64_t generation = 0;
 };

@@ -16,7 +16,7 @@ class Worker {
   using Work = absl::AnyInvocable<void() &&>;
 
   Worker() = default;
-  // Runs what was given, and then ends.
+  // Runs the submitted work, and then ends the thread.
   ~Worker() {
     {
       MutexLock lock(mutex_);
@@ -56,7 +56,7 @@ class Worker {
   CondVar change_;
   std::deque<Work> waiting_ ABSL_GUARDED_BY(mutex_);
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
-  // Set under the mutex, and joined by the destructor, after which nobody calls.
+  // Set under the mutex. Joined by the destructor, when no other thread may call.
   std::thread thread_;
 };
 

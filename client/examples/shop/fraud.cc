@@ -1,4 +1,4 @@
-// Judges each order, exactly once: what is expensive is suspected.
+// Clears or suspects each order, exactly once: expensive orders are suspected.
 //
 //   fraud HUB
 

@@ -24,7 +24,7 @@ bool IsReady(const Facts& order) {
   return order.Has(shop::kReserved) && order.Has(shop::kCharged) && order.Has(shop::kCleared);
 }
 
-// An error makes a fault of the event that came last, which then is no fact.
+// An error makes a fault of the last event, which then does not count.
 absl::StatusOr<bool> IsDecided(const Facts& order) {
   if (const auto last = shop::OrderOf(order[order.size() - 1]); !last.ok()) return last.status();
   return HasFailed(order) || IsReady(order);

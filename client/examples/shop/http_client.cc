@@ -114,7 +114,7 @@ void HttpClient::FinishDone() {
     });
     const std::unique_ptr<Request> request = std::move(*it);
     running_.erase(it);
-    const CURLcode code = message->data.result;  // The message goes with its handle.
+    const CURLcode code = message->data.result;  // The handle owns the message.
     curl_multi_remove_handle(multi_, request->easy);
     request->done(request->ResponseOf(code));
   }

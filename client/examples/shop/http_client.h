@@ -1,4 +1,4 @@
-// HTTP without waiting: any number of requests on one thread, with libcurl.
+// Asynchronous HTTP with libcurl: any number of requests on one thread.
 #pragma once
 
 #include <curl/curl.h>

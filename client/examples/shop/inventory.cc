@@ -1,12 +1,12 @@
-// Keeps the stock of each article in a SQLite database, and reserves of it for each order.
+// Keeps the stock of each article in a SQLite database, and reserves articles for each order.
 //
 //   inventory HUB DATABASE
 //   sqlite3 stock.db "SELECT * FROM stock"
 //
-// The table `orders` is a view: how far each order is. `stock` and `bookings` are tables of this
-// program, which change in the same transactions as the view. A database that is lost is made again
-// from the topic, and decides as before: all that concerns an article is in one partition, in
-// order, because a route to the topic `inventory` replaces the key by the article.
+// The table `orders` is a view of the state of each order. `stock` and `bookings` are tables of
+// this program, which change in the same transactions as the view. A lost database is rebuilt from
+// the topic, with the same decisions: all events about an article are in one partition, in order,
+// because a route to the topic `inventory` replaces the key by the article.
 
 #include <sqlite3.h>
 
@@ -32,7 +32,7 @@ namespace {
 
 constexpr char kArrived[] = "shop.stock.arrived";
 
-// The rules of the stock. An event that comes again finds its booking, and changes nothing.
+// The rules of the stock. A repeated event finds its booking, and changes nothing.
 constexpr char kTables[] = R"sql(
   CREATE TABLE IF NOT EXISTS stock (
     sku TEXT PRIMARY KEY, available INTEGER NOT NULL CHECK (available >= 0));
@@ -67,7 +67,7 @@ const char* StatementFor(const std::string& type) {
   return type == shop::kShipped ? kShip : kRelease;
 }
 
-// An article that arrives, or what an order takes of it.
+// A delivery of an article, or the articles of an order.
 struct Booking {
   std::string id;
   std::string sku;
@@ -108,7 +108,7 @@ class Bookings {
     return code == SQLITE_OK ? absl::OkStatus() : Error(database_);
   }
 
-  // What was decided about an order. (It may be over by now.)
+  // The decision about an order. (The order may have ended since.)
   absl::StatusOr<Decision> DecisionOf(const std::string& id) const {
     const Statement find(database_, "SELECT state <> 'sold out' FROM bookings WHERE id = ?1", id);
     if (sqlite3_step(find.get()) != SQLITE_ROW) return Error(database_);
@@ -128,7 +128,7 @@ class Bookings {
   }
 
  private:
-  // About the booking `id`, which must stay as it is meanwhile.
+  // A statement about the booking `id`, which must not change until the statement has run.
   class Statement {
    public:
     Statement(sqlite3* database, const char* sql, const std::string& id) {

@@ -1,8 +1,8 @@
-"""What must be true of the shop when all is done.
+"""Checks the invariants of the shop at the end of a run.
 
-`violations` compares what customers ordered, what the hub's log says, what the bank did and what is
-in the database. It knows no service and no timing: only what a customer, an accountant and a
-warehouse would complain about.
+`violations` compares the orders of the customers, the log of the hub, the bank and the database. It
+does not depend on services or timing: it finds what a customer, an accountant or a warehouse would
+complain about.
 """
 
 import collections
@@ -31,7 +31,7 @@ def end_of(types):
 
 
 def by_order(events):
-    """The facts about each order, in the order of the log. What is poisoned is no fact."""
+    """The facts about each order, in log order, without poison."""
     histories = collections.defaultdict(list)
     for event in events:
         if event["type"] in FACTS and not event["id"].startswith("poison-"):
@@ -54,7 +54,7 @@ def story_violations(order, history, patience):
             yield f"has not exactly one of {sorted(group)}: {types}"
             return
     end = end_of(types)
-    # What came too late does not count, also if the end is not in the log yet.
+    # Facts after the deadline do not count, even if they precede the end in the log.
     deadline = time_of(history[0]) + datetime.timedelta(seconds=patience)
     before = {event["type"] for event in history[:types.index(end)] if time_of(event) < deadline}
     if end == SHIPPED and not GOOD <= before:
@@ -84,7 +84,7 @@ def story_violations(order, history, patience):
 
 
 def log_violations(events):
-    """The log: no id twice, and offsets without holes in each partition."""
+    """The log: no id occurs twice, and the offsets of each partition have no gaps."""
     ids = collections.Counter((event["source"], event["id"]) for event in events)
     for event_id, count in ids.items():
         if count > 1:

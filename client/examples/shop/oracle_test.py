@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The oracle finds what it is there to find: each test breaks one thing of a correct run."""
+"""Tests that the oracle finds violations: each test breaks one thing of a correct run."""
 
 import copy
 import types

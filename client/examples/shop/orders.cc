@@ -1,11 +1,11 @@
-// Takes orders from customers, at any time: they are safe in an outbox on this machine, whether or
-// not the hub is there.
+// Takes orders from customers, even while the hub is down: they are safe in an outbox on this
+// machine.
 //
 //   orders HUB DIRECTORY
 //
 // Each line of standard input is an order, e.g. {"id": "ord-1", "customer": "ann", "sku": "tea",
 // "quantity": 2, "cents": 1800}. Its id is printed when it is accepted. A customer who has not seen
-// that may order again under the same id: the topic `checkout` knows what it has.
+// the id may order again under the same id: the topic `checkout` drops duplicates.
 
 #include <iostream>
 #include <string>
@@ -53,14 +53,14 @@ int main(int argc, char** argv) {
       std::cerr << placed.status() << std::endl;
       continue;
     }
-    // The next line need not wait for the disk: many orders share a write.
+    // The next line does not wait for the disk, so that many orders share a write.
     const absl::Status taken = (*outbox)->Publish(
         "checkout", *placed, [id = placed->subject()](const absl::Status& accepted) {
           if (accepted.ok()) std::cout << id + "\n" << std::flush;
         });
     if (!taken.ok()) std::cerr << placed->subject() << ": " << taken << std::endl;
   }
-  // What is not in the hub by then is sent after the next start.
+  // Orders that are not in the hub by then are sent after the next start.
   const absl::Status closed = (*outbox)->Close(absl::Seconds(10));
   if (!closed.ok()) std::cerr << closed << "\n";
   return closed.ok() ? 0 : 1;

@@ -1,9 +1,9 @@
-// Charges each order at the bank, and gives the money back if the order is not shipped.
+// Charges each order at the bank, and refunds it if the order is not shipped.
 //
 //   payments HUB BANK
 //
-// The bank is an HTTP service that is slow, fails and is away at times. It knows an order by its
-// id, and charges it once, however often it is asked.
+// The bank is an HTTP service that is at times slow, failing or unreachable. It identifies an order
+// by its id, and charges it once, however often it is asked.
 
 #include <iostream>
 #include <optional>
@@ -25,7 +25,7 @@ namespace {
 
 constexpr absl::Duration kTimeout = absl::Milliseconds(500);
 
-// What the bank did for an order: the type of the fact that follows, if any.
+// The result of a request to the bank: the type of the fact to publish, if any.
 struct Answer {
   const char* fact = nullptr;
 };
@@ -40,7 +40,7 @@ absl::StatusOr<Answer> AnswerOf(const absl::StatusOr<HttpResponse>& response) {
       return Answer{shop::kDeclined};
     case 200:
       return Answer{shop::kRefunded};
-    case 204:  // There was nothing to give back.
+    case 204:  // There was nothing to refund.
       return Answer{};
     default:
       return HttpStatus(response->code, response->body);

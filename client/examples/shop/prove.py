@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
-"""Runs the shop under load, breaks it in every way, and proves that nobody notices.
+"""Runs the shop under load, causes faults, and proves that every order ends correctly.
 
   client/examples/shop/prove.py [--bin=build/dev/bin] [--seed=N] [--seconds=N] [--rate=N] [--keep]
 
 Customers order all the time. Meanwhile the hub and each service are killed, the bank misbehaves,
-the database is locked and lost, and poison is published; then the operator mends what is broken
-and resubmits what failed. At the end every order must have ended correctly, exactly once: see
-oracle.py. By default each fault comes once, in the order that the seed decides; with --seconds,
-faults come until the time is up.
+the database is locked and lost, and poison is published. Then the operator repairs the bank and
+resubmits faults. At the end every order must have ended correctly, exactly once: see oracle.py. By
+default each fault is caused once, in a sequence that the seed determines; with --seconds, faults
+are caused until the time has passed.
 """
 
 import argparse
@@ -30,7 +30,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 SUBSCRIPTIONS = ("fraud", "fulfilment", "inventory", "payments")
 ARRIVED = {"tea": 1000000, "cup": 1000000, "rare": 25}
 PATIENCE_SECONDS = 4
-# How long anything may take on a busy machine.
+# The time limit of every step, for a busy machine.
 DEADLINE_SECONDS = 60
 
 
@@ -43,7 +43,7 @@ def wait_until(what, condition):
     deadline = time.monotonic() + DEADLINE_SECONDS
     while not condition():
         if time.monotonic() > deadline:
-            raise Failure(f"in {DEADLINE_SECONDS} s it did not come about: {what}")
+            raise Failure(f"did not happen in {DEADLINE_SECONDS} s: {what}")
         time.sleep(0.02)
 
 
@@ -111,7 +111,7 @@ class CommandLine:
 
 
 class Story:
-    """What happens in the topic of orders, as it happens. Survives the hub."""
+    """Follows the topic of orders. Continues after a crash of the hub."""
 
     def __init__(self, command_line):
         self.lock = threading.Lock()

@@ -1,4 +1,4 @@
-// What the services of the shop share: the facts that they tell each other, and how they run.
+// Code that the services of the shop share: the facts that they exchange, and how they run.
 #pragma once
 
 #include <cstdint>
@@ -17,13 +17,13 @@ namespace shop {
 
 using eventhub::v1::Event;
 
-// Every fact about an order is in this topic, with the id of the order as its key: so it is in the
-// order in which things happened.
+// The topic of all facts about orders. Their key is the id of the order, so the facts of an order
+// are in the sequence in which they were published.
 inline constexpr char kOrders[] = "orders";
 
-// What a customer did.
+// The action of a customer.
 inline constexpr char kPlaced[] = "shop.order.placed";
-// What the services found out, each by itself.
+// The results of the services, each on its own.
 inline constexpr char kReserved[] = "shop.stock.reserved";
 inline constexpr char kSoldOut[] = "shop.stock.sold-out";
 inline constexpr char kCharged[] = "shop.payment.charged";
@@ -31,7 +31,7 @@ inline constexpr char kDeclined[] = "shop.payment.declined";
 inline constexpr char kRefunded[] = "shop.payment.refunded";
 inline constexpr char kCleared[] = "shop.fraud.cleared";
 inline constexpr char kSuspected[] = "shop.fraud.suspected";
-// How it ended: one of these for each order.
+// The end of an order: one of these for each.
 inline constexpr char kShipped[] = "shop.order.shipped";
 inline constexpr char kRejected[] = "shop.order.rejected";
 inline constexpr char kExpired[] = "shop.order.expired";
@@ -46,7 +46,7 @@ struct Order {
 };
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Order, id, customer, sku, quantity, cents)
 
-// The order that an event is about. INVALID_ARGUMENT if it is about none.
+// The order of an event. INVALID_ARGUMENT if its data is not a valid order.
 inline absl::StatusOr<Order> OrderOf(const Event& event) {
   auto order = eventhub::client::DecodeData<Order>(event);
   if (order.ok() && (order->id.empty() || order->quantity <= 0 || order->cents < 0)) {
@@ -55,7 +55,7 @@ inline absl::StatusOr<Order> OrderOf(const Event& event) {
   return order;
 }
 
-// What follows from a fact about an order. A processor adds the id, the source and the cause.
+// A fact that follows from another one about the same order. A processor adds id, source and cause.
 inline Event Fact(const char* type, const Event& cause) {
   Event fact;
   fact.set_type(type);

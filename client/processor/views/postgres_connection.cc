@@ -12,7 +12,7 @@
 namespace eventhub::processor::internal {
 namespace {
 
-// From pg_type.dat; they never change.
+// From pg_type.dat, which never changes them.
 constexpr Oid kBytea = 17;
 constexpr Oid kInt8 = 20;
 constexpr Oid kInt4 = 23;
@@ -81,7 +81,7 @@ void PostgresParameters::Add(std::string bytes, int format) {
   formats_.push_back(format);
 }
 
-// Binary, so that the server sees a NUL, which it refuses, instead of an end.
+// Binary, so that the server sees a NUL, and refuses it, instead of ending the text there.
 void PostgresParameters::Add(std::string_view text) { Add(std::string(text), 1); }
 
 void PostgresParameters::Add(int64_t number) { Add(absl::StrCat(number), 0); }
@@ -128,7 +128,7 @@ absl::Status PostgresConnection::Ready() {
   prepared_.clear();
   handle_ = PQconnectdb(options_.c_str());
   if (PQstatus(handle_) != CONNECTION_OK) return Failed();
-  // Notices are for people at a terminal.
+  // Notices are meant for interactive users.
   PQsetNoticeProcessor(
       handle_, [](void*, const char*) {}, nullptr);
   return absl::OkStatus();

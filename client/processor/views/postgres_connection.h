@@ -17,7 +17,7 @@
 
 namespace eventhub::processor::internal {
 
-// What a statement returned.
+// The result of a statement.
 class PostgresResult {
  public:
   explicit PostgresResult(PGresult* result) : result_(result) {}
@@ -30,7 +30,7 @@ class PostgresResult {
   }
   int64_t Integer(int row, int column) const;
   Value ValueAt(int row, int column) const;
-  // Rows that a statement wrote.
+  // The number of rows that the statement wrote.
   int64_t affected() const;
   const PGresult* get() const { return result_.get(); }
 
@@ -65,7 +65,7 @@ class PostgresParameters {
   std::vector<const char*> pointers_;
 };
 
-// Thread-compatible. A connection that broke is opened again by the next Ready.
+// Thread-compatible. After the connection has broken, the next Ready opens it again.
 class PostgresConnection {
  public:
   explicit PostgresConnection(std::string options) : options_(std::move(options)) {}
@@ -79,9 +79,9 @@ class PostgresConnection {
   absl::StatusOr<PostgresResult> Run(const std::string& sql);
   absl::StatusOr<PostgresResult> Run(const std::string& sql, PostgresParameters& parameters);
 
-  // Prepares the statement if it is not; names it by its text.
+  // Prepares the statement unless it is prepared already; its text identifies it.
   absl::StatusOr<std::string> Prepare(const std::string& sql);
-  // Sends a prepared statement; in pipeline mode, as many as one likes.
+  // Sends a prepared statement; in pipeline mode, any number of them.
   absl::Status Send(const std::string& statement, PostgresParameters& parameters);
   // The next result that was not taken; unset at the end of a statement.
   PGresult* Take() { return PQgetResult(handle_); }
@@ -94,7 +94,7 @@ class PostgresConnection {
   std::set<std::string> prepared_;
 };
 
-// Undoes what it began, unless it was committed.
+// A transaction. Rolled back by the destructor, unless it was committed.
 class PostgresTransaction {
  public:
   explicit PostgresTransaction(PostgresConnection& connection) : connection_(connection) {}

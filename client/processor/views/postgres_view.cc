@@ -19,13 +19,14 @@ using internal::PostgresParameters;
 using internal::PostgresResult;
 using internal::PostgresTransaction;
 
-// Of the tables whose names begin with eventhub_.
+// The version of the tables whose names begin with eventhub_.
 constexpr int64_t kFormat = 1;
-// How many statements are sent before their results are taken. Those have to fit in the buffers of
-// the sockets, or both sides would wait for each other.
+// The number of statements that are sent before their results are taken. The results must fit into
+// the socket buffers, or both sides would wait for each other.
 constexpr size_t kMaxPipelined = 250;
 
-// Two processes that create them at once would fail; the lock is released with the transaction.
+// Without the lock, two processes that create the tables at once would fail. The transaction
+// releases it.
 constexpr char kTables[] =
     "SELECT pg_advisory_xact_lock(7306930279468);"
     "CREATE TABLE IF NOT EXISTS eventhub_views ("
@@ -78,7 +79,7 @@ class PostgresStore final : public ViewStore {
     MutexLock lock(write_mutex_);
     bool refused = false;
     const absl::Status written = WriteAll(generation, again, rows, positions, &refused);
-    // An error of a row undoes its transaction, so which one it is has to be found out.
+    // The error of a row rolls back its transaction, so the row must be found by trying.
     return refused ? WriteAll(generation, again, rows, positions, nullptr) : written;
   }
 
@@ -108,7 +109,7 @@ class PostgresStore final : public ViewStore {
   absl::Status ForEach(
       absl::FunctionRef<bool(std::string_view, const std::vector<Value>&)> visit) override {
     MutexLock lock(read_mutex_);
-    PostgresTransaction transaction(reader_);  // Of the cursor; it changes nothing.
+    PostgresTransaction transaction(reader_);  // For the cursor; it changes nothing.
     RETURN_IF_ERROR(transaction.Begin());
     RETURN_IF_ERROR(
         reader_.Run(absl::StrCat("DECLARE rows CURSOR FOR ", text_.SelectAll())).status());
@@ -137,7 +138,7 @@ class PostgresStore final : public ViewStore {
       return absl::FailedPreconditionError(
           "the tables of views in PostgreSQL were written by a later version");
     }
-    // So that there is a row to lock.
+    // Makes sure that there is a row to lock.
     PostgresParameters parameters;
     parameters.Add(std::string_view(options_.view.name));
     parameters.Add(kFormat);
@@ -177,7 +178,7 @@ class PostgresStore final : public ViewStore {
     return stored;
   }
 
-  // And keeps it the newest until the transaction ends.
+  // Also keeps it the newest until the transaction ends.
   absl::Status CheckNewest(uint64_t generation) ABSL_EXCLUSIVE_LOCKS_REQUIRED(write_mutex_) {
     PostgresParameters name;
     name.Add(std::string_view(options_.view.name));
@@ -215,8 +216,8 @@ class PostgresStore final : public ViewStore {
         .status();
   }
 
-  // `refused`, if the rows are to be sent at once: set if the error is that of a row. Null: one by
-  // one, so that a row that is refused fails alone.
+  // If `refused` is given, sends the rows at once, and sets it if the error is that of a row. Null:
+  // sends them one by one, so that a refused row fails alone.
   absl::Status WriteAll(uint64_t generation, bool again, absl::Span<RowWrite> rows,
                         const ViewPositions& positions, bool* refused)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(write_mutex_) {
@@ -243,7 +244,7 @@ class PostgresStore final : public ViewStore {
     }
   }
 
-  // Rows are sent without waiting for each other's results. `refused`: the error is that of a row.
+  // Sends the rows without waiting for results. `refused`: whether the error is that of a row.
   absl::Status WriteAtOnce(uint64_t generation, bool again, absl::Span<RowWrite> rows,
                            bool& refused) ABSL_EXCLUSIVE_LOCKS_REQUIRED(write_mutex_) {
     ASSIGN_OR_RETURN(const std::string upsert, writer_.Prepare(text_.Upsert(generation, again)));

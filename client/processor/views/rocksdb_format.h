@@ -1,4 +1,4 @@
-// What a view in RocksDB looks like on disk; see client/processor/FORMAT.md.
+// The format of a view in RocksDB; see client/processor/FORMAT.md.
 #pragma once
 
 #include <cstdint>
@@ -19,7 +19,7 @@ struct ViewMeta {
   std::string revision;
 };
 std::string EncodeViewMeta(const ViewMeta& meta);
-// Unset if it is malformed, or of another version.
+// Unset if it is malformed, or has another version.
 std::optional<ViewMeta> DecodeViewMeta(std::string_view bytes);
 
 // The beginning of the keys of a generation's positions or rows.

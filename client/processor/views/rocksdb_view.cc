@@ -113,7 +113,7 @@ class RocksdbStore final : public ViewStore {
         db_->MultiGet(rocksdb::ReadOptions(), slices, &found);
 
     rocksdb::WriteBatch batch;
-    std::unordered_map<std::string_view, StoredRow> written;  // In this batch.
+    std::unordered_map<std::string_view, StoredRow> written;  // By this batch.
     for (size_t i = 0; i < rows.size(); ++i) {
       RowWrite& write = rows[i];
       write.status = absl::OkStatus();
@@ -173,7 +173,7 @@ class RocksdbStore final : public ViewStore {
     std::string prefix;
     std::unique_ptr<rocksdb::Iterator> at;
     {
-      MutexLock lock(mutex_);  // What the iterator begins with, it keeps.
+      MutexLock lock(mutex_);  // The iterator keeps its snapshot.
       prefix = internal::ViewRowPrefix(meta_.generation);
       at = NewIterator();
     }
@@ -250,7 +250,7 @@ class RocksdbStore final : public ViewStore {
   std::unique_ptr<rocksdb::Iterator> NewIterator() {
     return std::unique_ptr<rocksdb::Iterator>(db_->NewIterator(rocksdb::ReadOptions()));
   }
-  // Passes what begins with `prefix`, until `visit` returns false or an error.
+  // Visits the records that begin with `prefix`, until `visit` returns false or an error.
   absl::Status Scan(
       rocksdb::Iterator& at, const std::string& prefix,
       absl::FunctionRef<absl::StatusOr<bool>(std::string_view key, std::string_view value)> visit) {

@@ -6,7 +6,7 @@
 namespace eventhub::processor::internal {
 namespace {
 
-// Good names need no escapes; quotes allow for those that are words of SQL.
+// Valid names need no escapes; quotes permit names that are keywords of SQL.
 std::string Quoted(const std::string& name) { return absl::StrCat("\"", name, "\""); }
 
 }  // namespace
@@ -31,8 +31,8 @@ const char* SqlText::TypeOf(const Column& column) const {
   }
 }
 
-// The columns of the library end with _, which those of a view may, too, if they are not these:
-// names that begin with a letter cannot begin with _.
+// The columns of the library begin with _. The columns of a view begin with a letter, so they
+// cannot have these names.
 std::string SqlText::CreateTable(uint64_t generation) const {
   std::string sql =
       absl::StrCat("CREATE TABLE ", Table(generation), " (key ", dialect_.key,

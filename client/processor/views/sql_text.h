@@ -10,7 +10,7 @@
 
 namespace eventhub::processor::internal {
 
-// What databases say differently.
+// The differences between databases.
 struct SqlDialect {
   const char* integer;
   const char* real;
@@ -25,7 +25,7 @@ inline constexpr SqlDialect kSqliteDialect = {"INTEGER", "REAL",           "TEXT
 inline constexpr SqlDialect kPostgresDialect = {
     "BIGINT", "DOUBLE PRECISION", "TEXT", "BYTEA", "TEXT COLLATE \"C\"", "", '$'};
 
-// Statements about one view. Its options must be good, and outlive it.
+// The statements of one view. Its options must be valid, and outlive this object.
 class SqlText {
  public:
   SqlText(const ViewOptions& options, const SqlDialect& dialect);
@@ -37,7 +37,7 @@ class SqlText {
 
   // The parameters: key, version, offset, deleted, and the columns.
   std::string Upsert(uint64_t generation, bool again) const;
-  // The key and the columns of what readers see.
+  // The key and the columns of the rows that readers see.
   std::string SelectOne(const std::string& parameter) const;
   std::string SelectAll() const;
 

@@ -17,9 +17,9 @@
 namespace eventhub::processor {
 namespace {
 
-// Of the tables whose names begin with eventhub_.
+// The version of the tables whose names begin with eventhub_.
 constexpr int64_t kFormat = 1;
-// How long a transaction waits for one of another connection.
+// How long a transaction waits for that of another connection.
 constexpr int kBusyMillis = 5000;
 
 constexpr char kTables[] =
@@ -67,12 +67,12 @@ class Database {
   sqlite3* const handle_;
 };
 
-// Undoes what it began, unless it was committed.
+// A transaction. Rolled back by the destructor, unless it was committed.
 class Transaction {
  public:
   explicit Transaction(const Database& database) : database_(database) {}
   ~Transaction() {
-    // A commit that failed may have ended it, or not.
+    // A failed commit may or may not have ended it.
     if (sqlite3_get_autocommit(database_.handle()) == 0) database_.Run("ROLLBACK").IgnoreError();
   }
   Transaction(const Transaction&) = delete;
@@ -85,7 +85,7 @@ class Transaction {
   const Database& database_;
 };
 
-// A prepared statement. Its connection must outlive it. What is bound must stay as it is until the
+// A prepared statement. Its connection must outlive it. Bound values must not change until the
 // statement has run.
 class Statement {
  public:
@@ -126,7 +126,7 @@ class Statement {
     sqlite3_reset(handle_);
     return status;
   }
-  // Passes each row, until `visit` returns false.
+  // Visits each row, until `visit` returns false.
   template <typename Visit>
   absl::Status ForEach(const Visit& visit) {
     int code = SQLITE_OK;
@@ -369,7 +369,7 @@ class SqliteStore final : public ViewStore {
     return absl::OkStatus();
   }
 
-  // An error of a row undoes that row alone.
+  // The error of a row undoes only that row.
   void WriteRow(RowWrite& write) ABSL_EXCLUSIVE_LOCKS_REQUIRED(write_mutex_) {
     Statement& upsert = writes_->upsert;
     const std::vector<Column>& columns = options_.view.columns;

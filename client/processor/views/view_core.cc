@@ -23,7 +23,7 @@ bool Fits(const Value& value, ColumnType type) {
   }
 }
 
-// Columns that changed make another view.
+// Changed columns make a different view.
 std::string RevisionOf(const ViewOptions& options) {
   std::string text = absl::StrCat(options.revision, "|");
   for (const Column& column : options.columns) {
@@ -32,7 +32,7 @@ std::string RevisionOf(const ViewOptions& options) {
   return text;
 }
 
-// Whether `built` has got as far as `seen` in each partition.
+// Whether `built` has caught up with `seen` in each partition.
 bool Covers(const ViewPositions& built, const ViewPositions& seen) {
   return std::all_of(seen.begin(), seen.end(), [&](const auto& position) {
     const auto it = built.find(position.first);
@@ -61,7 +61,7 @@ absl::Status ViewCore::Begin() {
   const absl::Status begun = store_->Begin(newest() + 1, revision_);
   if (!begun.ok() && !absl::IsAborted(begun)) return begun;
   RETURN_IF_ERROR(Load());
-  // Another process may have been first.
+  // Another process may have created it first.
   return stored_.revision == revision_ ? absl::OkStatus() : begun;
 }
 
@@ -109,7 +109,7 @@ absl::StatusOr<uint64_t> ViewCore::Write(absl::Span<RowWrite> rows, const Positi
   return newest();
 }
 
-// What fails here is tried again after the next write.
+// A failure here is retried after the next write.
 void ViewCore::MaySwitch() {
   if (!Covers(stored_.building_positions, stored_.positions)) {
     // Other processes write positions, too.

@@ -8,7 +8,8 @@
 
 namespace eventhub::processor::internal {
 
-// Whether `write` replaces the row of this version and offset. `again`: also if it is the same.
+// Returns whether `write` replaces the row with this version and offset. `again`: also if they are
+// equal.
 inline bool MayReplace(const RowWrite& write, bool again, int64_t version, int64_t offset) {
   const auto mine = std::make_pair(write.version, write.offset);
   const auto theirs = std::make_pair(version, offset);

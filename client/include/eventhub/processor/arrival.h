@@ -1,4 +1,4 @@
-// Where an event came from and when.
+// The delivery of an event: its position, time and attempt.
 #pragma once
 
 #include <cstdint>
@@ -18,8 +18,8 @@ struct Arrival {
   uint32_t delivery_attempt = 1;
   bool redelivered = false;
   bool replayed = false;
-  // The event is not delivered now: it is read back for a view that does not have it, see View.
-  // What is published for it is dropped; calls are made again.
+  // The event is not delivered by the subscription: it is read back for a view that lacks it, see
+  // View. Events that the pipeline publishes for it are dropped; calls are repeated.
   bool restored = false;
 };
 

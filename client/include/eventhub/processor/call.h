@@ -1,4 +1,4 @@
-// Calls: the steps of a pipeline that wait for something outside of the process.
+// Calls: the steps of a pipeline that wait for another service.
 #pragma once
 
 #include <cstddef>
@@ -24,16 +24,15 @@ bool IsTransient(const absl::Status& status);
 // except 501; errors that are not for all others. The message begins with the code.
 absl::Status HttpStatus(int code, std::string_view detail = {});
 
-// When a failed call is tried again: after a random delay between 0 and min(max_delay,
-// initial_delay * multiplier^(n-1)) before retry n, so that callers that failed together do not
-// return together.
+// When a failed call is retried. Retry n comes after a random delay between 0 and min(max_delay,
+// initial_delay * multiplier^(n-1)), so that callers that failed together do not retry together.
 struct CallRetry {
-  // At least 1; 1: never.
+  // At least 1; 1: no retries.
   int max_attempts = 10;
   absl::Duration initial_delay = absl::Milliseconds(100);  // More than 0.
   absl::Duration max_delay = absl::Seconds(10);            // At least `initial_delay`.
   double multiplier = 2.0;                                 // At least 1.
-  // Decides whether an error is worth a retry; all others are faults at once.
+  // Returns whether an error is retried; any other error is a fault at once.
   std::function<bool(const absl::Status&)> retryable = IsTransient;
 };
 
@@ -42,11 +41,10 @@ struct CallRetry {
 // the circuit closes, otherwise it opens again for twice as long, up to `max_open_for`. Any answer
 // of the service, even a fault, counts as success.
 //
-// An open circuit uses up no attempts and makes no faults: units wait for it. Their events are not
-// settled, so they take up credit, and when that is used up the hub stops delivering.
+// While the circuit is open, units wait: they use up no attempts, and do not fail. Their events are
+// not settled and hold credit; when the credit is used up, the hub stops delivering.
 struct CircuitBreaker {
-  // 0: no circuit breaker. Not more than CallRetry::max_attempts, so that an outage does not make
-  // faults.
+  // 0: no circuit breaker. At most CallRetry::max_attempts, so that an outage causes no faults.
   int failures = 8;
   absl::Duration open_for = absl::Seconds(1);      // More than 0.
   absl::Duration max_open_for = absl::Minutes(1);  // At least `open_for`.
@@ -63,21 +61,21 @@ struct CallOptions {
   CircuitBreaker breaker{};
 };
 
-// How many units are gathered: until there are `units` (at least 1), or `bytes` of events, or until
-// the first has waited for `wait` (0 to 1 h). Parts of one event are not divided, so there may be
-// more. While a processor stops, nothing waits.
+// When a batch or group is complete: when it has `units` (at least 1) or `bytes` of events, or when
+// its first unit has waited for `wait` (0 to 1 h). The units of one event are not divided, so it
+// may have more. While a processor stops, nothing waits.
 struct Window {
   size_t units = 100;
   size_t bytes = 1024 * 1024;
   absl::Duration wait = absl::Milliseconds(10);
 };
 
-// The right to answer one attempt at a call, once, from any thread, inside the call or later.
+// Answers one attempt of a call, once, from any thread, during the call or later.
 //
-// Give it a T or an error; a Reply<void> is given a status. Only the first answer counts. A reply
-// that is destroyed without an answer fails the attempt with CANCELLED. The arguments of the call
-// stay valid until then. A Processor is not destroyed before every reply was: pass `timeout` on to
-// the service, so that its answer does not take longer.
+// Call it with a T or an error, or a Reply<void> with a status. Only the first answer counts. If a
+// reply is destroyed without an answer, the attempt fails with CANCELLED. The arguments of the call
+// stay valid until the reply is destroyed. The destructor of a Processor waits for all replies, so
+// pass `timeout` on to the service to bound that wait.
 //
 // Movable. Thread-compatible.
 template <typename T>
@@ -87,8 +85,8 @@ class Reply : public internal::Answer<
   using Reply::Answer::Answer;
 };
 
-// The same for a batch: one answer for each unit, in their order, or one error for all of them. It
-// is a fault of all if the number of answers is not that of the units.
+// The same for a batch: one answer for each unit, in order, or one error for all units. If the
+// number of answers differs from the number of units, all units fail.
 template <typename T>
 class BatchReply
     : public internal::Answer<absl::StatusOr<

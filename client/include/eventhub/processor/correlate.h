@@ -1,4 +1,4 @@
-// Collect, correlate, evaluate: waits until the events with one key, taken together, say something.
+// Types of the step Correlate, which collects the events of a key until a condition holds.
 #pragma once
 
 #include <cstddef>
@@ -14,11 +14,11 @@
 
 namespace eventhub::processor {
 
-// The type of the events that are the timers of correlations. They are delayed events in the
-// subscription's own topic, so a filter of the subscription has to pass them.
+// The type of the timers of correlations and jobs. They are delayed events in the topic of the
+// subscription, so a filter of the subscription must pass them.
 inline constexpr char kTimerType[] = "eventhub.timer";
 
-// The events with one key that a Correlate step has collected, in the order in which it took them.
+// The events with one key that a Correlate step has collected, in the order of their arrival.
 class Facts {
  public:
   Facts() = default;
@@ -27,16 +27,16 @@ class Facts {
 
   // The partition key that they share.
   const std::string& key() const { return key_; }
-  // When the hub appended the first, by the hub's clock.
+  // When the hub appended the first event, by the hub's clock.
   absl::Time since() const { return since_; }
 
   size_t size() const { return events_.size(); }
   const v1::Event& operator[](size_t i) const { return *events_[i]; }
 
-  // How many have this type.
+  // The number of events with this type.
   size_t Count(std::string_view type) const;
   bool Has(std::string_view type) const { return Find(type) != nullptr; }
-  // The first with this type; null if there is none.
+  // The first event with this type; null if there is none.
   const v1::Event* Find(std::string_view type) const;
 
  private:
@@ -45,7 +45,7 @@ class Facts {
   std::vector<std::shared_ptr<const v1::Event>> events_;
 };
 
-// The end of a correlation, which a Correlate step adds to the unit that brings it about.
+// The end of a correlation. A Correlate step adds it to the unit that caused the end.
 struct Correlation {
   enum class Kind {
     kComplete,  // The condition holds.
@@ -54,37 +54,38 @@ struct Correlation {
   };
 
   Kind kind = Kind::kComplete;
-  // kLate: the event alone.
+  // The collected events; with kLate, only the late event.
   Facts facts{};
 };
 
 struct CorrelateOptions {
-  // The topic where the collected events are kept, as the latest event of a key that is
+  // The topic that stores the collected events, as the latest event of the partition key
   // "<pipeline>/<partition>/<key>". Create it with `latest_per_key` (topic.h), without
   // deduplication, and never change the number of its partitions. Pipelines may share it. Required.
   std::string state{};
 
-  // The condition has to hold this long after the hub appended the first event of the key: more
-  // than 0, at most 365 days; infinite: it may take any time.
+  // The time in which the condition must hold, from the append of the first event of the key: more
+  // than 0, at most 365 days; infinite: no limit.
   absl::Duration within = absl::InfiniteDuration();
 
-  // How long after the end its key is remembered: more than 0, at most 365 days; infinite: for
-  // ever, and then the state topic grows with the number of keys.
+  // How long a key is remembered after the end: more than 0, at most 365 days; infinite: for ever,
+  // so that the state topic grows with the number of keys.
   absl::Duration remember = absl::Hours(24);
 
-  // What comes for a key after the end: false: is dropped, and counted (PipelineCounters::late).
-  // True: goes on, as a Correlation of kLate, once.
+  // What happens to events that arrive after the end. False: they are dropped, and counted
+  // (PipelineCounters::late). True: each goes on once, as a Correlation of kLate.
   bool pass_late = false;
 
-  // What is kept of an event, e.g. without large data; its id and source always are. Null: all.
+  // Returns the event as it is to be stored, e.g. without large data; its id and source are always
+  // stored. Null: the whole event.
   std::function<v1::Event(const v1::Event& event)> keep{};
 
-  // The most events of one key, 1 to 1,000. One more is a fault. All of them together have to fit
-  // into one event of the state topic, see Topic::max_event_bytes.
+  // The maximum number of events of one key, 1 to 1,000; a further event is a fault. Together they
+  // must fit into one event of the state topic, see Topic::max_event_bytes.
   size_t max_facts = 100;
 
-  // How much of the state is kept in memory, in encoded bytes, least recently used keys leaving
-  // first. What is not in memory is read from the state topic when an event comes for it.
+  // The maximum size of the state in memory, in encoded bytes; the least recently used keys are
+  // dropped first. The state of other keys is read from the state topic when an event needs it.
   size_t cache_bytes = 64 * 1024 * 1024;
 };
 

@@ -1,4 +1,4 @@
-// What is known of an event that a pipeline gave up on.
+// The fault of an event that a pipeline gave up on.
 #pragma once
 
 #include <cstdint>
@@ -10,10 +10,10 @@
 
 namespace eventhub::processor {
 
-// One event that one pipeline could not process: an error that no retry can mend, or retries that
-// are exhausted. The event becomes a dead letter of its subscription, with ReasonOf(fault) as its
-// reason and DetailOf(fault) as its details; the event itself is not changed. `eventhub faults`
-// lists such letters, and resubmits them to their pipeline.
+// One event that one pipeline could not process, because of a permanent error, or because its
+// retries are exhausted. The event becomes a dead letter of its subscription, with ReasonOf(fault)
+// as its reason and DetailOf(fault) as its details; the event itself is not changed. `eventhub
+// faults` lists these dead letters, and resubmits them to their pipeline.
 struct Fault {
   // Identifies the fault: a hash of the subscription, the pipeline, and the event's source, id and
   // position. It is the same each time the event fails in the pipeline, and the same in the hub.
@@ -31,7 +31,7 @@ struct Fault {
   std::string message{};
   // The exceptions nested in it (std::nested_exception), the outermost first.
   std::vector<std::string> causes{};
-  // How often the step was attempted.
+  // The number of attempts of the step.
   uint32_t attempts = 1;
 
   // The event and its position.
@@ -48,15 +48,15 @@ struct Fault {
   std::string host{};
   // The trace id of the event's attribute `traceparent`; empty if it has none.
   std::string trace_id{};
-  // The same for all events of a group that failed together; empty: it failed by itself.
+  // The same for all events of a group that failed together; empty if the event failed alone.
   std::string group{};
 };
 
-// One line for people, e.g. "pipeline fraud, step score: UNAVAILABLE in 10 attempts: no route to
-// host [fault 1f0c…]".
+// One line to read, e.g. "pipeline fraud, step score: UNAVAILABLE in 10 attempts: no route to host
+// [fault 1f0c…]".
 std::string ReasonOf(const Fault& fault);
 
-// What the dead letter keeps.
+// The details that the dead letter stores.
 client::FaultDetail DetailOf(const Fault& fault);
 
 }  // namespace eventhub::processor

@@ -1,4 +1,4 @@
-// Jobs: long work in steps, which goes on where it was, whatever crashes.
+// Types of the steps Job and Continue: long work in steps, which survives crashes.
 #pragma once
 
 #include <cstdint>
@@ -16,15 +16,15 @@ namespace internal {
 class JobRunner;
 }  // namespace internal
 
-// Where a job is, when it takes a step.
+// A job at the beginning of a step.
 struct Job {
-  // The event that began it. Its partition key is the name of the job.
+  // The event that started it. Its partition key is the name of the job.
   std::shared_ptr<const v1::Event> start{};
-  // As the step before returned it; empty in the first.
+  // As the previous step returned it; empty in the first step.
   std::string continuation{};
   // The number of this step, from 0.
   uint64_t step = 0;
-  // The items that all steps before have handled, as they said.
+  // The sum of JobProgress::items of all previous steps.
   uint64_t items = 0;
 
   // For the engine.
@@ -32,31 +32,32 @@ struct Job {
   uint64_t number = 0;
 };
 
-// What a step has done.
+// The result of a step.
 struct JobProgress {
-  // It was the last one.
+  // The result of the last step.
   static JobProgress Finished(uint64_t items = 0) { return {.items = items, .finished = true}; }
 
-  // Where the next step goes on; opaque to the engine, at most 64 KiB.
+  // Where the next step continues; opaque to the engine, at most 64 KiB.
   std::string continuation{};
-  // Handled in this step; added up for people who look at the state topic.
+  // The number of items handled in this step. The state topic shows the sum.
   uint64_t items = 0;
   bool finished = false;
 };
 
 struct JobOptions {
-  // The topic where jobs are kept, as the latest event of a key that is "<pipeline>/<partition>/
-  // <name>": see CorrelateOptions::state. Required.
+  // The topic that stores the state of jobs, as the latest event of the partition key
+  // "<pipeline>/<partition>/<name>": see CorrelateOptions::state. Required.
   std::string state{};
 
-  // The types of events that cancel the job which is their partition key.
+  // The types of events that cancel a job. Their partition key is the name of the job.
   std::vector<std::string> cancel{};
 
-  // From one step to the next: 0 to 1 day.
+  // The delay between two steps: 0 to 1 day.
   absl::Duration pause = absl::ZeroDuration();
 
-  // How long the end of a job is remembered, so that its first event, when it comes again, does not
-  // begin it again, and people can look at it: more than 0, at most 365 days; infinite: for ever.
+  // How long a job is remembered after its end: more than 0, at most 365 days; infinite: for ever.
+  // Until then, a repetition of the event that started it has no effect, and the state topic shows
+  // it.
   absl::Duration remember = absl::Hours(24);
 };
 

@@ -1,4 +1,4 @@
-// Options of the step that looks things up.
+// Options of the step Lookup.
 #pragma once
 
 #include <cstddef>
@@ -10,12 +10,13 @@ namespace eventhub::processor {
 
 struct LookupOptions {
   CallOptions call{};
-  // How many answers are kept, at least 1; beyond that, the oldest are dropped. Keys that are being
-  // asked for do not count.
+  // The maximum number of cached answers, at least 1; beyond that, the oldest are dropped. Calls in
+  // progress do not count.
   size_t max_entries = 10'000;
-  // How long an answer is good; 0: only for the units that already wait for it.
+  // How long an answer is cached; 0: it is only for the units that already wait for it.
   absl::Duration ttl = absl::Minutes(1);
-  // How long an error is that no retry can mend, e.g. NOT_FOUND: units with the key fail at once.
+  // How long a permanent error is cached, e.g. NOT_FOUND; units with the key fail at once
+  // meanwhile.
   absl::Duration error_ttl = absl::Seconds(1);
 };
 

@@ -1,4 +1,4 @@
-// The metrics of pipelines, for whatever exports them. prometheus.h does, for Prometheus.
+// The metrics of pipelines, for any exporter. prometheus.h exports them to Prometheus.
 #pragma once
 
 #include <string>
@@ -8,19 +8,19 @@
 
 namespace eventhub::processor {
 
-// One number of each pipeline.
+// A number that each pipeline has.
 struct PipelineMetric {
   enum class Kind { kCounter, kGauge };
 
-  // As Prometheus names it, e.g. "eventhub_processor_io_wait_seconds_total".
+  // In the style of Prometheus, e.g. "eventhub_processor_io_wait_seconds_total".
   const char* name;
   const char* help;
   Kind kind;
-  // In seconds if it is a time.
+  // Times are in seconds.
   double (*value)(const PipelineCounters& counters);
 };
 
-// All metrics, which are those of PipelineCounters. They never change.
+// All metrics: those of PipelineCounters. The list is constant.
 absl::Span<const PipelineMetric> PipelineMetrics();
 
 }  // namespace eventhub::processor

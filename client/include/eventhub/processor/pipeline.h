@@ -28,7 +28,7 @@ namespace eventhub::processor {
 
 namespace internal {
 
-// What a step can ask for: values of the unit, and of the units in a group.
+// The types that a step can ask for: values of the unit, and of the units in a group.
 template <typename Values, typename Members>
 struct Scope {};
 using EventScope = Scope<Types<v1::Event, Arrival>, Types<>>;
@@ -64,7 +64,7 @@ template <typename Values>
 struct GroupScope<Scope<Values, Types<>>> {
   using Type = Scope<Types<>, Values>;
 };
-// A batch is called with units like a group, but they go on one by one.
+// A batch is called with units like a group, but its units go on one by one.
 template <typename S>
 struct BatchScope;
 template <typename Values, typename Members>
@@ -92,12 +92,11 @@ struct PartsIn<std::vector<T>> {
 
 }  // namespace internal
 
-// A rule, begun by `Pipeline("id")` and continued step by step; each step returns the pipeline with
-// that step added.
+// A rule. `Pipeline("id")` begins it; each step returns the pipeline with that step added.
 //
-// An event becomes a *unit of work*: the event and the values that steps add to it. A value never
-// changes once it is added. Steps are functions, function objects or lambdas that are not generic;
-// they name what they need in their parameters, by type, and the compiler finds it:
+// A *unit of work* is an event and the values that steps have added to it. A value never changes
+// after it is added. Steps are functions, function objects or non-generic lambdas. They declare the
+// values that they need as parameters, by type:
 //
 //     Pipeline("large-orders")
 //         .On({"shop.order.placed"})
@@ -112,25 +111,27 @@ struct PartsIn<std::vector<T>> {
 //           return ReviewOf(order, score);
 //         })
 //
-// A step can ask for `eventhub::v1::Event`, for `Arrival`, and for each type that a step before it
-// has added. After a GroupBy it can ask for `Units<…>` of the group and for what was added since.
+// A step can ask for `eventhub::v1::Event`, for `Arrival`, and for each type that an earlier step
+// has added. After a GroupBy it can ask for `Units<…>` of the group and for values added since.
 //
-// Functions run one at a time on the processor's threads, so they need no locks among themselves,
-// must not block, and are called through a const reference. What they throw, and an error status
-// that they return, is a fault of the unit at hand (see Fault): its event becomes a dead letter.
+// Functions run one at a time on the processor's threads, so they need no locks among themselves.
+// They must not block, and are called through a const reference. An exception that they throw, or
+// an error status that they return, is a fault of the current unit (see Fault): its event becomes a
+// dead letter.
 //
-// An event is done in a pipeline when all of its units are: at the end, dropped by a filter, or
-// failed. If one fails, nothing is published for the event by this pipeline.
+// An event is done in a pipeline when all of its units are done: at the end of the pipeline,
+// dropped by a filter, or failed. If one unit fails, the pipeline publishes nothing for the event.
 template <typename Scope = internal::EventScope, typename... Steps>
 class Pipeline {
  public:
   // `id` names the pipeline in faults, states, counters and the ids of events that it emits. It
-  // must be unique in its processor and should never change. 1 to 100 of `a-z A-Z 0-9 . _ -`.
+  // must be unique in its processor and should never change. 1 to 100 characters of
+  // `a-z A-Z 0-9 . _ -`.
   explicit Pipeline(std::string id) : intake_{.id = std::move(id)} {}
 
-  // The events that it wants: all of these types, or those that pass the filter, which is evaluated
-  // here by the rules of the hub. Without On: all that the subscription delivers. (A filter of the
-  // subscription saves their delivery, too.)
+  // Selects events: those of these types, or those that pass the filter, which is evaluated in this
+  // process by the rules of the hub. Without On, the pipeline takes all events that the
+  // subscription delivers. (A filter of the subscription also saves the delivery of other events.)
   Pipeline On(std::vector<std::string> types) && {
     std::vector<client::Filter> any;
     for (std::string& type : types)
@@ -143,17 +144,18 @@ class Pipeline {
     return std::move(*this);
   }
 
-  // Which units pass steps in the order of their events, and have their events published and
-  // settled in it: those with the same partition key (the default), those of the same partition, or
-  // none. Units wait only for the unit before them, and only in a step where it still is; other
-  // units overtake them. Events without a key have no order with kPerKey.
+  // Sets which units keep the order of their events, in each step and when their events are
+  // published and settled: units with the same partition key (the default), units of the same
+  // partition, or none. A unit waits only for its predecessor, and only in the step where the
+  // predecessor still is; other units may overtake it. With kPerKey, events without a key have no
+  // order.
   Pipeline InOrder(client::Order order) && {
     static_assert(sizeof...(Steps) == 0, "InOrder comes before the first step");
     intake_.order = order == client::Order::kDefault ? client::Order::kPerKey : order;
     return std::move(*this);
   }
 
-  // Keeps the units for which `f` returns true. The others are done.
+  // Keeps the units for which `f` returns true. All other units are done.
   template <typename F>
   auto Filter(F f) && {
     Check<internal::ArgumentsOf<F>>();
@@ -161,7 +163,7 @@ class Pipeline {
         internal::FilterStep<F>{{Numbered("filter")}, std::move(f)});
   }
 
-  // Adds the T that `f` returns, as such or as StatusOr<T>.
+  // Adds the T that `f` returns. `f` returns a T or a StatusOr<T>.
   template <typename F>
   auto Map(F f) && {
     Check<internal::ArgumentsOf<F>>();
@@ -169,8 +171,8 @@ class Pipeline {
         internal::MapStep<F>{{Numbered("map")}, std::move(f)});
   }
 
-  // Makes a unit of each T in the std::vector<T> that `f` returns, as such or as StatusOr; it has
-  // that T and all values so far. They go on one after another.
+  // Makes a unit of each T in the std::vector<T>, or StatusOr of one, that `f` returns. Each new
+  // unit has its T and all values so far. The new units go on one after another.
   template <typename F>
   auto Split(F f) && {
     Check<internal::ArgumentsOf<F>>();
@@ -179,8 +181,8 @@ class Pipeline {
         internal::SplitStep<F, T>{{Numbered("split")}, std::move(f)});
   }
 
-  // Calls `f`, whose last parameter is a Reply<T>, and waits for the T, which is added; with a
-  // Reply<void> nothing is added. `name` appears in faults and states.
+  // Calls `f`, whose last parameter is a Reply<T>, waits for the T, and adds it. With a Reply<void>
+  // nothing is added. `name` appears in faults and states.
   template <typename F>
   auto Call(std::string name, F f, CallOptions options = {}) && {
     using Split = internal::SplitLast<internal::ArgumentsOf<F>>;
@@ -190,18 +192,18 @@ class Pipeline {
         internal::CallStep<F, T>{{std::move(name)}, std::move(f), std::move(options)});
   }
 
-  // Adds the T that a service, or a table, has for a key: `key` returns the key, a type with
-  // std::hash, and `f`, a function of a key and a Reply<T>, asks for it, like Call. Answers are
-  // cached; however many units wait for one key, it is asked for once. T is copied to each unit:
-  // let it be a std::shared_ptr<const …> if it is large. For what may be missing let T be a
-  // std::optional: then "there is none" is an answer, and is cached, too.
+  // Adds the T that a service or a table has for a key. `key` returns the key, a type with
+  // std::hash. `f`, a function of a key and a Reply<T>, asks for the T, like Call. Answers are
+  // cached, and units that wait for the same key share one call. T is copied to each unit, so use a
+  // std::shared_ptr<const …> if it is large. If a key may have no T, use a std::optional: "no
+  // value" is then an answer, and is cached as well.
   //
   //     .Lookup("customer", [](const Order& order) { return order.customer; },
   //             [&](const std::string& id, Reply<std::optional<Customer>> reply) {
   //               customers.FindAsync(id, std::move(reply));
   //             })
   //
-  // Units with one lane (see InOrder) stay in order, also if the answer for a later one is known.
+  // Units of one lane (see InOrder) stay in order, even if the answer for a later one is cached.
   template <typename K, typename F>
   auto Lookup(std::string name, K key, F f, LookupOptions options = {}) && {
     Check<internal::ArgumentsOf<K>>();
@@ -216,10 +218,10 @@ class Pipeline {
             {std::move(name)}, std::move(key), std::move(f), std::move(options)});
   }
 
-  // Calls `f` with a batch: its parameters are a Units<…>, which it takes by value, and a
-  // BatchReply<T>. Each unit goes on with its own T, or fails alone; only those that failed are
-  // called again, as a smaller batch. In an ordered pipeline, units with a key are called one batch
-  // at a time, with at most one unit of each key: a second one sends the batch off.
+  // Calls `f` with a batch: its parameters are a Units<…>, taken by value, and a BatchReply<T>.
+  // Each unit goes on with its own T, or fails alone; only failed units are called again, as a
+  // smaller batch. In an ordered pipeline, units with a key are called one batch at a time, and a
+  // batch has at most one unit of each key: when a second one arrives, the batch is sent.
   template <typename F>
   auto CallBatch(std::string name, F f, Window window = {}, CallOptions options = {}) && {
     using Split = internal::SplitLast<internal::ArgumentsOf<F>>;
@@ -232,16 +234,17 @@ class Pipeline {
             {std::move(name)}, std::move(f), std::move(window), std::move(options)});
   }
 
-  // Lets units pass at a limited rate, in the order in which they come. The others wait, and their
-  // events hold credit.
+  // Limits the rate of units, which pass in the order of their arrival. Units that wait hold the
+  // credit of their events.
   auto RateLimit(Rate rate) && {
     return std::move(*this).template Add<Scope>(
         internal::RateLimitStep{{Numbered("rate limit")}, rate});
   }
 
   // Drops the units for which `f` returns an id, a std::string, that it has returned for another
-  // event before. The same event again, e.g. after its lease expired, is no repetition. See Memory
-  // for how far back "before" is. The overload without `f` takes the event's source and id.
+  // event before. A redelivery of the same event, e.g. after its lease expired, is not dropped.
+  // Memory limits how far back ids are remembered. The overload without `f` uses the event's source
+  // and id.
   template <typename F>
   auto SkipRepeats(F f, Memory memory = {}) && {
     Check<internal::ArgumentsOf<F>>();
@@ -256,9 +259,9 @@ class Pipeline {
         memory);
   }
 
-  // The same for good, among events with one partition key: what came is known in any process, and
-  // after any crash, because it is written in the transaction that acks the event and publishes
-  // what follows. An event that failed did not come. The conditions are those of Correlate.
+  // The same, durably, among events with one partition key. The ids are known in every process and
+  // after a crash, because they are written in the transaction that acks the event and publishes
+  // its results. The id of a failed event is not recorded. The conditions are those of Correlate.
   //
   //     Pipeline("charge").SkipRepeats({.state = "charge.seen", .remember = absl::Hours(48)})
   auto SkipRepeats(DurableMemory memory) && {
@@ -267,8 +270,8 @@ class Pipeline {
         internal::DurableSkipRepeatsStep{{Numbered("skip repeats")}, std::move(memory)});
   }
 
-  // Drops the units whose Sequence, which `f` returns as such or as StatusOr, is not greater than
-  // all before with its key: of what comes late or twice, what is newest remains.
+  // Drops the units whose Sequence is not greater than those of all earlier units with its key, and
+  // so late and repeated events. `f` returns a Sequence or a StatusOr of one.
   template <typename F>
   auto SkipOlder(F f, Memory memory = {}) && {
     Check<internal::ArgumentsOf<F>>();
@@ -276,12 +279,13 @@ class Pipeline {
         internal::SkipOlderStep<F>{{Numbered("skip older")}, std::move(f), memory});
   }
 
-  // Gathers the units of a window into groups: those for which `f` returns the same key, a type
-  // with std::hash. Steps after it see each group as one unit; its events are published as caused
-  // by the last of them. The events of a group succeed or fail together, and are settled together:
-  // unless `f` returns their partition key, the order of their keys may change there. In an ordered
-  // pipeline, groups with the same key stay in order. Only one pipeline of a processor may have a
-  // GroupBy or Compact, because windows that overlap would bind ever more events to each other.
+  // Combines the units of a window for which `f` returns the same key, a type with std::hash, into
+  // groups. Later steps see each group as one unit; events that it publishes name the last event of
+  // the group as their cause. The events of a group succeed or fail together, and are settled
+  // together. So the order of partition keys may change here, unless `f` returns the partition key.
+  // In an ordered pipeline, groups with the same key stay in order. Only one pipeline of a
+  // processor may have a GroupBy or Compact, because overlapping windows would tie ever more events
+  // together.
   template <typename F>
   auto GroupBy(F f, Window window = {}) && {
     Check<internal::ArgumentsOf<F>>();
@@ -289,7 +293,8 @@ class Pipeline {
         internal::GroupStep<F>{{Numbered("group")}, std::move(f), std::move(window)});
   }
 
-  // Of the units of a window with the same key, keeps the last. The others succeed or fail with it.
+  // Keeps the last of the units of a window that have the same key. The others succeed or fail with
+  // it.
   template <typename F>
   auto Compact(F f, Window window = {}) && {
     Check<internal::ArgumentsOf<F>>();
@@ -297,9 +302,9 @@ class Pipeline {
         internal::CompactStep<F>{{Numbered("compact")}, std::move(f), std::move(window)});
   }
 
-  // Publishes to `topic` what `f` returns: an event, an optional event, or a vector of events, as
-  // such or as StatusOr. They are appended in the same transaction in which their cause is acked:
-  // exactly once. What `f` leaves empty is filled in:
+  // Publishes to `topic` what `f` returns: an event, an optional event, a vector of events, or a
+  // StatusOr of one of these. The transaction that acks their cause appends them: exactly once.
+  // Attributes that `f` leaves empty are filled in:
   //
   //   id             the id of the cause, the pipeline and a number: the same on each attempt
   //   source         ProcessorOptions::source
@@ -317,34 +322,35 @@ class Pipeline {
         {Numbered("publish")}, std::move(topic), std::move(number), std::move(f)});
   }
 
-  // Writes to `view` what `f` returns: a Row, an optional row, or a vector of rows, as such or as
-  // StatusOr. The unit goes on when they are in the view, together with how far in the log it is,
-  // or when newer rows are. See view.h for what that guarantees.
+  // Writes to `view` what `f` returns: a Row, an optional row, a vector of rows, or a StatusOr of
+  // one of these. The unit goes on when the view has these rows, or newer ones, and its position in
+  // the log is committed with them. See view.h for the guarantees.
   //
-  // A row that the view cannot have is a fault. All other errors of the store are none: units wait,
-  // the write is tried again until it succeeds, and the state of the pipeline tells.
+  // A row that the store refuses is a fault. Other errors of the store are not: units wait, the
+  // write is repeated until it succeeds, and the state of the pipeline reports the error.
   //
   // Rows are written in the order in which units reach the step, many in one transaction.
   template <typename F>
   auto Materialize(std::shared_ptr<View> view, F f, MaterializeOptions options = {}) && {
     Check<internal::ArgumentsOf<F>>();
     static_assert(!(Steps::kTimers || ...),
-                  "what is read back for a view finds state as it is now: publish, and materialize "
-                  "that in another pipeline");
+                  "Materialize cannot follow a step with state in the hub, because events are read "
+                  "back for a view later: publish, and materialize in another pipeline");
     return std::move(*this).template Add<Scope>(internal::MaterializeStep<F>{
         {Numbered("materialize")}, std::move(view), std::move(f), options});
   }
 
-  // Collects the events with one partition key until `holds`, a function of their Facts that
-  // returns a bool, as such or as StatusOr, is true; or until `options.within` has passed since the
-  // first. Then the unit goes on with a Correlation, and all others are done here.
+  // Collects the events with one partition key until the condition holds, or until `options.within`
+  // has passed since the first event. Then the unit goes on with a Correlation; all other units are
+  // done here. `holds`, the condition, is a function of Facts that returns a bool or a StatusOr of
+  // one.
   //
   //     Pipeline("fulfil")
   //         .On({"shop.order.placed", "shop.payment.taken", "shop.stock.reserved"})
   //         .Correlate({.state = "fulfilment", .within = absl::Minutes(15)},
   //                    [](const Facts& facts) {
-  //                      return facts.Has("shop.order.placed") && facts.Has("shop.payment.taken")
-  //                      &&
+  //                      return facts.Has("shop.order.placed") &&
+  //                             facts.Has("shop.payment.taken") &&
   //                             facts.Has("shop.stock.reserved");
   //                    })
   //         .Publish("shipping", [](const Correlation& order) {
@@ -352,32 +358,34 @@ class Pipeline {
   //                                                             : GiveUp(order.facts);
   //         });
   //
-  // Guarantee. For each key of each partition of the topic, one Correlation comes of kComplete or
-  // kExpired, and what the steps after it publish for it is in the log once: whatever crashes, is
-  // delivered twice, moved to another instance, moved back or replayed, from the first event until
-  // `options.remember` after the end. What is collected is an event in the hub's state topic,
-  // written in the transaction that acks the event and has what it published; so no two of them can
-  // part.
+  // Guarantee. Each key of each partition of the topic gets one Correlation of kComplete or
+  // kExpired, and the events that later steps publish for it are in the log once. This holds
+  // despite crashes, redeliveries, moves to another instance, seeks back and replays, from the
+  // first event until `options.remember` after the end. The collected events are stored as an event
+  // in the state topic of the hub. The transaction that acks an event also writes the state and the
+  // published events, so these cannot diverge.
   //
-  //  - An event counts once, told by its source and id. One that failed here or in a later step
-  //    does not count; it does when its dead letter is resubmitted.
-  //  - Time is the hub's: an event counts if the hub appended it less than `within` after the
-  //    first, however late it is processed. The timer is a delayed event (kTimerType) in the
-  //    subscription's topic, with the key, and so behind what was published by then. What expires
-  //    is caused by the timer, or by an event that the hub appended too late.
+  //  - An event counts once; source and id identify it. An event that failed, here or in a later
+  //    step, does not count until its dead letter is resubmitted.
+  //  - Time is the hub's. An event counts if the hub appended it less than `within` after the first
+  //    one, however late it is processed. The timer is a delayed event (kTimerType) in the topic of
+  //    the subscription, with the same key, so it follows all events published before it was due.
+  //    The cause of an expiry is the timer, or an event that the hub appended too late.
   //  - After the end, events with the key are late until `remember` has passed. Then the key is
-  //    forgotten, and begins anew. What is published of the same events then has the same ids.
-  //  - Events with one key come together if they are in one partition, which they are unless a
-  //    publisher names another or the topic gets more partitions meanwhile. To correlate events of
-  //    several topics, or by something else, publish them to a topic of their own with that key.
-  //  - Calls in later steps are repeated after a crash, as always.
+  //    forgotten, and a further event begins a new correlation. If the same events come again, the
+  //    events published for them have the same ids.
+  //  - Events with one key are correlated if they are in one partition. They are, unless a
+  //    publisher names another partition or the topic gets more partitions. To correlate events of
+  //    several topics, or by another key, publish them to a topic of their own with that key.
+  //  - After a crash, calls in later steps are repeated, as in any pipeline.
   //
-  // Conditions. The subscription is a STREAM; a filter that it has passes kTimerType. The step is
-  // the first, except for On and InOrder, so that timers need not pass others. No pipeline of the
-  // processor has a GroupBy or Compact. If the hub or the subscription does not allow what the step
-  // needs, units wait, and the state of the pipeline says why.
+  // Conditions. The subscription is a STREAM, and its filter, if any, passes kTimerType. The step
+  // is the first one after On and InOrder, so that timers need not pass other steps. No pipeline of
+  // the processor has a GroupBy or Compact. If the hub or the subscription does not support the
+  // step, units wait, and the state of the pipeline says why.
   //
-  // One event of a key is in work at a time, the next after its commit; other keys are not held up.
+  // Events of one key are processed one at a time, each after the commit of the one before. Other
+  // keys do not wait.
   template <typename F>
   auto Correlate(CorrelateOptions options, F holds) && {
     static_assert(sizeof...(Steps) == 0, "Correlate is the first step");
@@ -388,9 +396,10 @@ class Pipeline {
         internal::CorrelateStep<F>{{Numbered("correlate")}, std::move(holds), std::move(options)});
   }
 
-  // Long work over many items, in steps that are short. An event begins a job, whose name is the
-  // event's partition key; each step adds the Job as the one before left it, and a Continue says
-  // where the next one goes on. What the steps after it publish is published for this one.
+  // Divides long work over many items into short steps. An event starts a job, whose name is the
+  // event's partition key. Each step of the job runs the pipeline from here: it adds the Job as the
+  // previous step left it, and a Continue says where the next step continues. Events that later
+  // steps of the pipeline publish belong to the current step of the job.
   //
   //     Pipeline("reprice")
   //         .On({"shop.prices.changed", "shop.prices.kept"})
@@ -407,31 +416,30 @@ class Pipeline {
   //         .Split([](const Page& page) { return page.articles; })
   //         .Publish("prices", PriceOf);
   //
-  // Guarantee. The steps of a job follow one another, and each is in the log once: what it
-  // publishes and where the job goes on are one transaction. If something crashes in between, on
-  // any instance, the step is taken again from where the one before left off; only calls are made
-  // again.
+  // Guarantee. The steps of a job run one after another, and each is in the log once: one
+  // transaction publishes its events and records where the job continues. After a crash, any
+  // instance repeats the interrupted step from the recorded position; only its calls are repeated.
   //
-  //  - A step that fails is a dead letter, and the job stands still; when that is resubmitted, the
-  //  job
-  //    goes on with this step. If it is discarded, cancel the job.
-  //  - While a job is running, another event that would begin it is a fault (ALREADY_EXISTS). Once
-  //    it has ended, another one begins it anew; the same one does not, until the job is forgotten.
-  //  - A job is cancelled between two steps. To cancel what does not run has no effect.
-  //  - The topic JobOptions::state tells people where jobs are: the types eventhub.job.running,
+  //  - If a step fails, its event becomes a dead letter and the job stops. When the dead letter is
+  //    resubmitted, the job continues with this step. If it is discarded, cancel the job.
+  //  - While a job is running, another event that would start it is a fault (ALREADY_EXISTS). After
+  //    the job has ended, another event starts it again; the same event does so only after the job
+  //    is forgotten.
+  //  - A job is cancelled between two steps. Cancelling a job that does not run has no effect.
+  //  - The topic JobOptions::state shows the progress of jobs: the types eventhub.job.running,
   //    .finished and .cancelled, and the attributes `jobsteps` and `jobitems`.
-  //  - A step goes on by an event in the subscription's topic (kTimerType), behind what is there:
-  //    give jobs a topic of their own, unless it is quiet.
+  //  - An event in the topic of the subscription (kTimerType) starts the next step, after all
+  //    events that are there already. So give jobs a topic of their own, unless the topic is quiet.
   //
-  // Conditions: as for Correlate. What a step publishes has to fit into one transaction.
+  // Conditions: as for Correlate. The events of a step must fit into one transaction.
   auto Job(JobOptions options) && {
     static_assert(sizeof...(Steps) == 0, "Job is the first step");
     return std::move(*this).template Add<typename internal::Widen<Scope, processor::Job>::Type>(
         internal::JobStep{{Numbered("job")}, std::move(options)});
   }
 
-  // Ends a step of the Job: `f` returns a JobProgress, as such or as StatusOr. After a Job, exactly
-  // once; steps that make several units of one, or drop some, come after it.
+  // Ends a step of the Job: `f` returns a JobProgress or a StatusOr of one. Required exactly once
+  // after a Job. Steps that split or drop units come after it.
   template <typename F>
   auto Continue(F f) && {
     Check<internal::ArgumentsOf<F>>();
@@ -483,11 +491,11 @@ class Pipeline {
 
 Pipeline(std::string)->Pipeline<>;
 
-// A complete pipeline of any type. A value; copies share the description. Thread-safe, if its
+// A complete pipeline of any type. A value; copies share the description. Thread-safe if its
 // functions are.
 class AnyPipeline {
  public:
-  // Implicit, so that a pipeline can be given wherever one is asked for.
+  // Implicit, so that a Pipeline can be passed as an AnyPipeline.
   template <typename Scope, typename... Steps>
   AnyPipeline(Pipeline<Scope, Steps...> pipeline)
       : spec_(std::make_shared<internal::TypedSpec<Steps...>>(std::move(pipeline.intake_),

@@ -20,27 +20,26 @@ struct PostgresViewOptions {
   std::string connection{};
   ViewOptions view{};
 
-  // Called inside of each transaction, after the rows that are newer were written, with those rows:
-  // to write tables of the program's own in the same transaction. An error, or an exception, undoes
-  // the transaction, which is tried again; see Pipeline::Materialize. Runs on the processor's
-  // thread for views; may use the connection until it returns, and must not begin or end
-  // transactions.
+  // Called inside of each transaction with the rows that were written, to write tables of the
+  // program in the same transaction. An error, or an exception, rolls back the transaction, which
+  // is then retried; see Pipeline::Materialize. Runs on the processor's thread for views; may use
+  // the connection until it returns, and must not begin or end transactions.
   std::function<absl::Status(pg_conn* connection, const std::vector<const Row*>& rows)>
       in_transaction{};
 };
 
-// Opens a view in a database, which several processes may share: each writes the partitions that it
-// has. Programs of any kind can read it, under the view's name:
+// Opens a view in a database. Several processes may share it: each writes the partitions that are
+// assigned to it. Programs of any kind can read it, under the view's name:
 //
 //     SELECT quantity FROM stock WHERE key = 'sku-7'
 //
-// It is an SQL view over the table of the present generation, `<name>_<generation>`; positions are
-// in tables whose names begin with `eventhub_`. While it is rebuilt, `stock` remains what it was.
+// It is an SQL view over the table of the present generation, `<name>_<generation>`. The tables of
+// positions have names that begin with `eventhub_`. During a rebuild, `stock` does not change.
 //
-// A connection that is lost is opened again. Two connections are used: one for writes.
+// Uses two connections, one of them for writes. A lost connection is opened again.
 //
 // UNAVAILABLE if the server cannot be reached; FAILED_PRECONDITION if the tables were written by a
-// later version of this library; INVALID_ARGUMENT, naming the option.
+// later version of this library; INVALID_ARGUMENT, naming the option, if one is out of range.
 //
 // Link eventhub::processor_postgres.
 absl::StatusOr<std::shared_ptr<View>> OpenPostgresView(const PostgresViewOptions& options);

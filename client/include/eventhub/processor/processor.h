@@ -1,4 +1,4 @@
-// Runs pipelines over a subscription: settles, publishes and retries for them.
+// Runs pipelines over a subscription: delivers events to them, publishes, retries and settles.
 #pragma once
 
 #include <cstddef>
@@ -21,16 +21,15 @@
 
 namespace eventhub::processor {
 
-// How settled events and what they emit are gathered into transactions. One transaction is in
-// progress at a time, so that events are published in order; meanwhile the next is gathered.
+// How acks and emitted events are collected into transactions. One transaction is in progress at a
+// time, so that events are published in order; meanwhile the next one is collected.
 struct CommitWindow {
-  // How long a transaction waits for more once there is something to commit and no other is in
-  // progress; 0 to 1 min. 0: not at all, so that a slow flow has short latencies, and a fast one
-  // large transactions.
+  // How long a transaction waits for more events while no other is in progress; 0 to 1 min. With 0
+  // it does not wait, so a slow flow has low latency, and a fast one large transactions.
   absl::Duration interval = absl::ZeroDuration();
-  // It goes without waiting when it has this many events, acked and emitted (1 to 4,000), or this
-  // many bytes of emitted events (1 to 3 MiB). The events that one event, or one group, emits are
-  // never divided: they may exceed both, but not what the hub takes at once.
+  // A transaction is sent without waiting when it has this many events, acked and emitted (1 to
+  // 4,000), or this many bytes of emitted events (1 to 3 MiB). The events that one event, or one
+  // group, emits are never divided: they may exceed both limits, but not those of the hub.
   size_t max_events = 2000;
   size_t max_bytes = 1024 * 1024;
 };
@@ -41,9 +40,9 @@ struct CommitWindow {
 struct ProcessorHooks {
   // The state of a pipeline changed. Every pipeline begins with kRunning, which is not reported.
   std::function<void(const std::string& pipeline, const PipelineState& state)> on_state{};
-  // Removes from a fault what must not leave the process, e.g. personal data in its message; runs
-  // before on_fault is called and the hub is told. Changes of `id` and `pipeline` have no effect.
-  // If it throws, the fault loses its message and its causes.
+  // Removes data from a fault that must not leave the process, e.g. personal data in its message.
+  // Runs before on_fault, and before the fault is sent to the hub. Changes of `id` and `pipeline`
+  // have no effect. If it throws, the fault loses its message and its causes.
   std::function<void(Fault& fault)> redact{};
   // A pipeline gave up on an event, which is about to become a dead letter.
   std::function<void(const Fault& fault)> on_fault{};
@@ -53,28 +52,27 @@ struct ProcessorOptions {
   // The subscription to consume. Required.
   std::string subscription{};
 
-  // The source of the events that pipelines emit, if they set none; a URI reference of 1 to 1,024
-  // bytes. Required.
+  // The source of emitted events that have none; a URI reference of 1 to 1,024 bytes. Required.
   std::string source{};
 
-  // The rules; at least one, with different ids. An event goes to each that wants it.
+  // The rules; at least one, with different ids. An event goes to each pipeline that selects it.
   std::vector<AnyPipeline> pipelines{};
 
-  // Whether events whose source is `source` go to pipelines. If false, they are acked and passed
-  // over, which breaks loops: a processor may publish to the topic that it consumes.
+  // Whether events whose source is `source` go to pipelines. If false, they are acked and skipped,
+  // which breaks loops: a processor may publish to the topic that it consumes.
   bool take_own_events = false;
 
   // Names this consumer in stats and logs; at most 256 bytes. Empty: the client's address.
   std::string consumer{};
 
-  // Prefetch: how much may be delivered and not settled yet. It bounds the memory, and with it how
-  // many units can wait in all calls, batches and groups together.
+  // Prefetch: the limit of delivered, unsettled events. It bounds the memory, and the number of
+  // units that wait in all calls, batches and groups together.
   client::Credit credit{};
 
   CommitWindow commit{};
 
-  // A pipeline is broken if it has events and none of them was done for this long. More than 0;
-  // infinite: never.
+  // A pipeline that has events is reported as broken if none of them is done for this long. More
+  // than 0; infinite: never.
   absl::Duration stall_after = absl::Minutes(5);
 
   // See SubscriberOptions.
@@ -88,25 +86,25 @@ struct ProcessorOptions {
 // One consumer of a subscription that runs pipelines. Several processors, in one or many processes,
 // share the work. Thread-safe.
 //
-// Guarantees. Every event is processed at least once: it is settled when each pipeline that wants
-// it is done with it, whatever that takes. An event for which something was published is settled in
-// the same transaction: what was published is in the log exactly once. An event on which a pipeline
-// gave up becomes a dead letter; what the other pipelines published for it stays. Calls are not
-// part of any transaction: a service must expect to be called again for an event.
+// Guarantees. Every event is processed at least once: it is settled only when each pipeline that
+// selects it is done with it. If pipelines publish events for it, the same transaction settles it,
+// so the published events are in the log exactly once. If a pipeline gives up on an event, the
+// event becomes a dead letter; events that other pipelines published for it stay. Calls are not
+// part of a transaction: a service must expect repeated calls for an event.
 //
-// An event on which one pipeline gave up while others published for it is acked by no transaction,
-// because the hub makes dead letters outside of them. If the processor dies in the moment between,
-// the event is delivered again, and the hub recognizes by the ids of transactions what is committed
-// already; but not if the event was replayed, or if one of its pipelines has a GroupBy or Compact:
-// then only the ids of the emitted events tell a repetition, e.g. to a topic with a
+// If one pipeline gives up on an event for which others publish, no transaction acks the event,
+// because the hub creates dead letters outside of transactions. If the processor dies between the
+// two, the event is delivered again, and the hub recognizes the committed transactions by their
+// ids. It cannot if the event was replayed, or if one of its pipelines has a GroupBy or Compact.
+// Then only the ids of the emitted events identify a repetition, e.g. in a topic with a
 // `deduplication_window`.
 //
-// A dead letter that is redriven goes to the pipeline that gave up on it; the others pass it over.
-// An event on which several pipelines gave up is as many dead letters. A pipeline that the
-// processor does not have any more gives up on its event again.
+// A redriven dead letter goes to the pipeline that gave up on it; all other pipelines skip it. An
+// event on which several pipelines gave up has a dead letter for each. If the processor no longer
+// has the pipeline of a redriven event, the event fails again.
 //
-// Order: see Pipeline::InOrder. An event that becomes a dead letter makes way for the next of its
-// key.
+// Order: see Pipeline::InOrder. After an event has become a dead letter, the next event of its key
+// is processed.
 //
 // Threads: two of its own, plus those of the connection. An idle processor uses no CPU.
 //
@@ -136,7 +134,7 @@ class Processor {
 
   virtual ~Processor() = default;
 
-  // See Subscriber. While it stops, batches and groups do not wait for more.
+  // See Subscriber. While the processor stops, batches and groups do not wait for more units.
   virtual void RequestStop() = 0;
   virtual absl::Status Wait(absl::Duration timeout = absl::InfiniteDuration()) = 0;
   virtual absl::Status Stop(absl::Duration timeout = absl::InfiniteDuration()) = 0;
@@ -147,7 +145,7 @@ class Processor {
   virtual const std::string& subscription() const = 0;
   // The ids of the pipelines, in the order of ProcessorOptions::pipelines.
   virtual std::vector<std::string> pipelines() const = 0;
-  // Of each pipeline, in the order of ProcessorOptions::pipelines.
+  // One for each pipeline, in the order of ProcessorOptions::pipelines.
   virtual std::vector<PipelineCounters> counters() const = 0;
   virtual std::vector<PipelineState> states() const = 0;
 };

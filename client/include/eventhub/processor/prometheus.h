@@ -11,9 +11,9 @@
 namespace eventhub::processor {
 
 // Collects the metrics of a processor (see metrics.h), which must outlive it, with the labels
-// `subscription` and `pipeline`; and `eventhub_processor_state`, with the further label `state`,
-// which is 1 for the state that the pipeline is in (running, waiting, broken) and 0 for the others.
-// Thread-safe; costs nothing while nobody collects.
+// `subscription` and `pipeline`. Also collects `eventhub_processor_state`, with the additional
+// label `state`: it is 1 for the current state of the pipeline (running, waiting, broken),
+// otherwise 0. Thread-safe; costs nothing unless it is collected.
 //
 //     prometheus::Exposer exposer("127.0.0.1:9464");
 //     const auto metrics = MakePrometheusCollector(*processor);

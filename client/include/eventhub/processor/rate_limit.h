@@ -1,12 +1,12 @@
-// Options of the step that limits a rate.
+// Options of the step RateLimit.
 #pragma once
 
 namespace eventhub::processor {
 
-// How many units pass. For each process: divide it by the number of those that share the work.
+// The maximum rate of units. It applies to each process: divide a total by the number of processes.
 struct Rate {
   double per_second = 0;  // More than 0.
-  // How many may pass at once after a pause; at least 1.
+  // How many units may pass at once after a pause; at least 1.
   double burst = 1;
 };
 

@@ -1,4 +1,4 @@
-// Views in the process itself, in RocksDB.
+// Views in RocksDB, inside of the process.
 #pragma once
 
 #include <memory>
@@ -15,13 +15,13 @@ struct RocksdbViewOptions {
   ViewOptions view{};
 };
 
-// Opens a view in files of its own, which take any number of rows. Writes are not synced: after a
-// power failure, as after the loss of the whole directory, the view is brought up to date from the
-// topic. See client/processor/FORMAT.md for what the directory holds.
+// Opens a view in files of its own, for any number of rows. Writes are not synced: after a power
+// failure, or the loss of the whole directory, the view is brought up to date from the topic.
+// client/processor/FORMAT.md describes the directory.
 //
-// Returns FAILED_PRECONDITION if another process has opened the directory, or if it holds something
-// else than a view; DATA_LOSS if the view is damaged (delete the directory to have it rebuilt);
-// INVALID_ARGUMENT, naming the option.
+// FAILED_PRECONDITION if another process has opened the directory, or if it contains something
+// else; DATA_LOSS if the view is damaged (delete the directory to rebuild it); INVALID_ARGUMENT,
+// naming the option, if one is out of range.
 //
 // Link eventhub::processor_rocksdb.
 //

@@ -20,17 +20,16 @@ struct SqliteViewOptions {
   std::string path{};
   ViewOptions view{};
 
-  // Called inside of each transaction, after the rows that are newer were written, with those rows:
-  // to write tables of the program's own in the same transaction. An error, or an exception, undoes
-  // the transaction, which is tried again; see Pipeline::Materialize. Runs on the processor's
-  // thread for views; may use the connection until it returns, and must not begin or end
-  // transactions.
+  // Called inside of each transaction with the rows that were written, to write tables of the
+  // program in the same transaction. An error, or an exception, rolls back the transaction, which
+  // is then retried; see Pipeline::Materialize. Runs on the processor's thread for views; may use
+  // the connection until it returns, and must not begin or end transactions.
   std::function<absl::Status(sqlite3* database, const std::vector<const Row*>& rows)>
       in_transaction{};
 
-  // Whether each transaction is synced to the disk. If not, the last ones may be lost in a power
-  // failure, and the view is brought up to date from the topic; what `in_transaction` wrote is lost
-  // and written again with them.
+  // Whether each transaction is synced to the disk. If not, a power failure may lose the last ones,
+  // with the rows that `in_transaction` wrote. The view is then brought up to date from the topic,
+  // and `in_transaction` is called again for these rows.
   bool sync = false;
 };
 
@@ -38,11 +37,11 @@ struct SqliteViewOptions {
 //
 //     SELECT quantity FROM stock WHERE key = 'sku-7'
 //
-// It is an SQL view over the table of the present generation, `<name>_<generation>`; positions are
-// in tables whose names begin with `eventhub_`. While it is rebuilt, `stock` remains what it was.
+// It is an SQL view over the table of the present generation, `<name>_<generation>`. The tables of
+// positions have names that begin with `eventhub_`. During a rebuild, `stock` does not change.
 //
-// FAILED_PRECONDITION if the file is no database, or was written by a later version of this
-// library; INVALID_ARGUMENT, naming the option.
+// FAILED_PRECONDITION if the file is not a database, or was written by a later version of this
+// library; INVALID_ARGUMENT, naming the option, if one is out of range.
 //
 // Link eventhub::processor_sqlite.
 absl::StatusOr<std::shared_ptr<View>> OpenSqliteView(const SqliteViewOptions& options);

@@ -1,4 +1,4 @@
-// Runs pipelines over the events of a test: no hub, no threads, and a clock that the test moves.
+// Runs pipelines over the events of a test, without a hub and threads, on a clock of the test.
 #pragma once
 
 #include <cstddef>
@@ -20,35 +20,35 @@
 
 namespace eventhub::processor {
 
-// A view in memory, which is gone with the object. INVALID_ARGUMENT, naming the option.
+// A view in memory, which is lost with the object. INVALID_ARGUMENT, naming the option, if one is
+// out of range.
 absl::StatusOr<std::shared_ptr<View>> OpenMemoryView(const ViewOptions& options);
 
-// Events of a topic that a test published to.
+// A published event, and the topic that it was published to.
 struct EmittedEvent {
   std::string topic{};
   v1::Event event{};
 };
 
-// What became of a delivered event.
+// The outcome of a delivered event.
 struct SettledEvent {
   v1::Event event{};
   // kAck also if a transaction acked it.
   client::Outcome outcome{};
 };
 
-// A processor in a test. It is the engine of Processor, on a subscription and a hub that this class
-// plays: everything happens inside Deliver, Advance and Run, on the test's thread and in the same
-// order each time. Calls that the pipelines make are the test's functions; they may keep their
-// replies, and answer when the test wants them to.
+// A processor in a test: the engine of Processor, on a simulated subscription and hub. All work
+// happens inside Deliver, Advance and Run, on the test's thread and in a deterministic order. The
+// pipelines call functions of the test, which may keep their replies and answer at any time.
 //
 //     TestProcessor test({.source = "/shop/review", .pipelines = {rule}});
 //     test.Deliver(OrderPlaced("ord-81", 200'000));
 //     ASSERT_THAT(test.emitted(), SizeIs(1));
 //     EXPECT_EQ(test.emitted()[0].event.causationid(), "ord-81");
 //
-// What is published to the topic that the subscription consumes, `kTopic`, is delivered after what
-// happens now; delayed events, so timers, when the clock gets there. State that steps keep in
-// topics of the hub is found there again.
+// Events that are published to the topic of the subscription, `kTopic`, are delivered after the
+// current work; delayed events, and so timers, when the clock reaches their time. The simulated hub
+// keeps the state that steps write to state topics.
 //
 // Not thread-safe, except that replies may be given on other threads; call Run afterwards.
 class TestProcessor {
@@ -56,67 +56,68 @@ class TestProcessor {
   static constexpr char kTopic[] = "test";
 
   // `subscription` need not be set; the subscriber's options have no effect. Options that
-  // Processor::Start refuses are fatal. `seed` determines the jitter of retries.
+  // Processor::Start refuses end the process. `seed` determines the jitter of retries.
   explicit TestProcessor(ProcessorOptions options, uint64_t seed = 1);
-  // Replies that are given later are ignored.
+  // Later replies are ignored.
   ~TestProcessor();
 
   TestProcessor(const TestProcessor&) = delete;
   TestProcessor& operator=(const TestProcessor&) = delete;
 
-  // Delivers an event as the next of the partition, and runs until nothing more happens now. Unlike
-  // a hub it knows no credit. Returns the event's offset.
+  // Delivers an event as the next one of the partition, and runs all work that is due. Unlike a
+  // hub, it does not limit credit. Returns the event's offset.
   int64_t Deliver(const v1::Event& event, uint32_t partition = 0);
-  // Delivers a settled event again, to these pipelines only, as a redrive of its dead letters does;
-  // empty: to all.
+  // Delivers a settled event again, only to these pipelines, as a redrive of its dead letters does;
+  // empty: to all pipelines.
   void Redrive(int64_t offset, std::vector<std::string> pipelines = {}, uint32_t partition = 0);
-  // Moves the clock; runs what becomes due on the way, in order.
+  // Advances the clock, and runs the work that becomes due meanwhile, in order.
   void Advance(absl::Duration by);
-  // Runs what is due, e.g. after a reply.
+  // Runs all work that is due, e.g. after a reply.
   void Run();
-  // Gathers no more: batches and groups go without waiting.
+  // From now on, batches and groups do not wait for more units.
   void Drain();
 
-  // What the hub makes of the next transactions: `decide` returns OK, or the error with which it
-  // refuses the transaction. UNAVAILABLE stands for a hub that cannot be reached. Null: always OK.
+  // Decides the outcome of later transactions: `decide` returns OK, or the error with which the hub
+  // refuses the transaction. UNAVAILABLE simulates an unreachable hub. Null: always OK.
   void OnCommit(std::function<absl::Status(const client::Transaction& transaction)> decide);
-  // While held, transactions are applied, but nobody hears of it: the answers come after the
-  // release, or never if the processor crashes before.
+  // While held, transactions are applied but not answered. The answers come after the release, or
+  // never if the processor crashes before.
   void HoldCommits(bool hold);
 
-  // While held, nothing is written to views or read from them, nor is state read from the hub, as
-  // if they were slow; after a crash, it never is.
+  // While held, views are neither written nor read, and no state is read from the hub, as if they
+  // were slow. A crash discards the waiting work.
   void HoldViews(bool hold);
 
-  // What becomes of the next reads of state from the hub: `decide` returns OK, or their error.
+  // Decides the outcome of later reads of state from the hub: `decide` returns OK, or the error.
   // Null: always OK.
   void OnReadState(std::function<absl::Status(const std::string& topic)> decide);
 
-  // The partition is assigned, before its next event is delivered.
+  // Assigns the partition before its next event is delivered.
   void Assign(uint32_t partition = 0);
-  // The subscription is moved back: the events from this offset on are delivered again.
+  // Moves the subscription back: the events from this offset on are delivered again.
   void Seek(int64_t offset, uint32_t partition = 0);
   // Delivers an event again, beside the live flow.
   void Replay(int64_t offset, uint32_t partition = 0);
 
-  // The connection breaks: the leases of all unsettled events end. They are delivered again, here,
-  // in their order.
+  // Breaks the connection: the leases of all unsettled events end, and this call redelivers the
+  // events in their order.
   void Reconnect();
-  // The process dies and starts again: like Reconnect, and all work in progress is lost. Answers of
-  // calls that were in progress are ignored.
+  // Kills the process and starts it again: like Reconnect, and all work in progress is lost.
+  // Replies to calls that were in progress are ignored.
   void Crash();
-  // The same, but what starts has other options, e.g. a corrected rule. They are made when nothing
-  // of the former process is left, e.g. no view that is open.
+  // The same, but the new process has other options, e.g. a corrected rule. `make` is called when
+  // nothing of the former process is left, e.g. no open view.
   void CrashInto(absl::FunctionRef<ProcessorOptions()> make);
 
-  // What is in the log, in order. References to elements are valid until the next call that runs.
+  // The published events, in the order of the log. References to elements are valid until the next
+  // call that runs work.
   const std::vector<EmittedEvent>& emitted() const;
   // Events in the order of their settlement.
   const std::vector<SettledEvent>& settled() const;
   const std::vector<Fault>& faults() const;
-  // Events that were delivered and not settled.
+  // The number of events that were delivered and not settled.
   size_t unsettled() const;
-  // How many transactions the hub applied.
+  // The number of transactions that the hub applied.
   size_t commits() const;
 
   absl::Duration now() const;

@@ -1,4 +1,4 @@
-// Views: tables that pipelines materialize from events, and where they are kept.
+// Views: tables that pipelines materialize from events.
 //
 // Open one with the header of its store: rocksdb_view.h, sqlite_view.h, postgres_view.h. A store of
 // your own implements ViewStore (view_store.h).
@@ -51,27 +51,28 @@ struct Row {
   std::string key{};
   // One for each column, in order; none if `deleted`. NULL fits each type, an int64_t also kReal.
   std::vector<Value> values{};
-  // Which of two rows is newer: the one with the greater version. E.g. a revision of the entity, or
-  // the time of the fact. Unset: when the hub appended the event, in microseconds. All rows of a
-  // view should have versions of one kind. Equal versions are ordered by the events' offsets.
+  // Of two rows, the one with the greater version is newer. E.g. a revision of the entity, or the
+  // time of the fact. Unset: the append time of the event, in microseconds. All rows of a view
+  // should have versions of one kind. Equal versions are ordered by the events' offsets.
   std::optional<int64_t> version{};
-  // The row is removed from the view. Its key and version are kept, so that an older event that
-  // comes late does not bring it back.
+  // Removes the row from the view. Its key and version are kept, so that a late, older event does
+  // not bring it back.
   bool deleted = false;
 };
 
-// What events mean to a view that it has seen before, because somebody moved the subscription back,
-// restored the hub from a backup, or replays events.
+// What a view does with events that it has already applied, after the subscription was moved back,
+// the hub was restored from a backup, or events were replayed.
 enum class OnRewind {
-  // They are applied again: an event rewrites its row unless a newer event wrote it. Repairs rows
-  // after a mistake was corrected in the pipeline. Does not remove rows that it no longer writes.
+  // Applies them again: an event rewrites its row unless a newer event wrote it. Repairs rows after
+  // a mistake in the pipeline was corrected. Does not remove rows that the pipeline no longer
+  // writes.
   kReapply,
-  // A move back (not a replay, which repeats only a part) makes a new view beside the old one: from
-  // all events that the topic keeps, or from where the subscription was moved to, see
-  // `ViewOptions::history`. The old view stays as it is and is what readers see, until the new one
-  // has got as far; then they are switched in one write. Events of a replay are applied again.
+  // After a move back (not a replay, which repeats only a part), builds a new view beside the old
+  // one: from all events that the topic keeps, or from the position to which the subscription was
+  // moved, see `ViewOptions::history`. Readers see the unchanged old view until the new one has
+  // caught up; then one write switches them. Events of a replay are applied again.
   kRebuild,
-  // They change nothing. They are counted, see PipelineCounters::rows_stale.
+  // Changes nothing, and counts them, see PipelineCounters::rows_stale.
   kIgnore,
 };
 
@@ -83,43 +84,44 @@ struct ViewOptions {
 
   OnRewind on_rewind = OnRewind::kReapply;
 
-  // Names the rule that makes the view, at most 100 bytes. A view that was made under another
-  // revision, or with other columns, is rebuilt as by kRebuild: change the revision together with
-  // the pipeline.
+  // Names the version of the rule that makes the view, at most 100 bytes. A view that was made
+  // under another revision, or with other columns, is rebuilt as by kRebuild. So change the
+  // revision together with the pipeline.
   std::string revision{};
 
-  // Whether a new view, and one that is rebuilt, begins with all events that the topic keeps.
-  // False: with what the subscription delivers from now on.
+  // Whether a new or rebuilt view begins with all events that the topic keeps. False: with the
+  // events that the subscription delivers from now on.
   bool history = true;
 };
 
 struct MaterializeOptions {
-  // How many rows are written in one transaction, at least 1; those of one event are not divided.
-  // While one is in progress, the next is gathered, so that nothing waits for a batch to fill.
+  // The maximum number of rows in one transaction, at least 1; the rows of one event are not
+  // divided. While one transaction is in progress, the next is collected, so no row waits for a
+  // batch to fill.
   size_t max_rows = 1000;
 };
 
 struct ViewStatus {
-  uint64_t generation = 0;  // Of the view that readers see: how often it was built.
-  bool building = false;    // Another one is being built.
+  uint64_t generation = 0;  // Of the view that readers see; counts how often it was built.
+  bool building = false;    // Whether another generation is being built.
 };
 
-// A table of rows by key, and in the same store, committed in the same write, how far in the log it
-// is. Thread-safe; methods block on the store.
+// A table of rows by key. The same store has its position in the log, which is committed in the
+// same write as the rows. Thread-safe; methods block on the store.
 //
-// Give it to a pipeline's Materialize, of one processor at a time in this process. Several
-// processes may share a view in PostgreSQL, and should share none in the others.
+// Pass it to the Materialize step of one processor at a time in this process. Several processes may
+// share a view in PostgreSQL, but not in the other stores.
 //
-// Every event has its effect on the view, whatever crashes, and no older event overwrites what a
-// newer one wrote (an inverse optimistic lock). A row is written before the event is settled. When
-// a partition is assigned to a processor, its view is first brought up to the assigned position: it
-// reads back what it does not have, e.g. because another process had the partition, or because the
-// store was lost. Meanwhile the events of the partition wait, with their leases alive, and the
-// state of the pipeline tells the progress. So a step that reads a view sees all events before its
-// own, up to those that are in progress in the same processor.
+// Every event takes effect on the view despite crashes, and an older event never overwrites the row
+// of a newer one (an inverse optimistic lock). A row is written before the event is settled. When a
+// partition is assigned to a processor, its view is first brought up to the assigned position: the
+// processor reads back events that the view lacks, e.g. because another process had the partition,
+// or because the store was lost. Meanwhile the new events of the partition wait, their leases are
+// extended, and the state of the pipeline shows the progress. So a step that reads a view sees all
+// events before its own, except those that are in progress in the same processor.
 //
-// A view in a process's own files has the partitions that were assigned to the process; use a
-// STREAM subscription. On a QUEUE, whose consumers share partitions, share the view, too.
+// A view in the files of a process has only the partitions that were assigned to the process; use a
+// STREAM subscription. The consumers of a QUEUE share partitions, so they must also share the view.
 class View {
  public:
   // For stores. INVALID_ARGUMENT, naming the option, if one is out of range; else the errors of the
@@ -137,8 +139,8 @@ class View {
   absl::Status ForEach(
       absl::FunctionRef<bool(std::string_view key, const std::vector<Value>& row)> visit) const;
 
-  // Begins to build the view anew beside the present one, as kRebuild does. The processor that
-  // writes it notices at its next event, or before.
+  // Starts a rebuild beside the present view, as kRebuild does. The processor that writes the view
+  // begins it at its next event, or earlier.
   absl::Status Rebuild();
 
   absl::StatusOr<ViewStatus> status() const;

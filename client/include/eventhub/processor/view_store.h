@@ -1,4 +1,4 @@
-// Where views are kept: the interface between a view's rules and a database.
+// The interface between the rules of a view and the database that stores it.
 #pragma once
 
 #include <cstdint>
@@ -17,53 +17,55 @@
 
 namespace eventhub::processor {
 
-// By partition: all events before this offset are in the view, or will be delivered to it.
+// By partition, an offset: each event before it is in the view, or will be delivered to it.
 using ViewPositions = std::map<uint32_t, int64_t>;
 
 // A row to write.
 struct RowWrite {
   Row row{};
-  // The version in effect, and the offset of the event, which decides between equal versions.
+  // The effective version, and the offset of the event, which decides between equal versions.
   int64_t version = 0;
   int64_t offset = 0;
 
-  // Set by the store. OK and `written`, OK and not `written` because the row there is newer, or an
-  // error of this row alone, e.g. a constraint.
+  // Set by the store: OK and `written`; OK and not `written`, because the stored row is newer; or
+  // an error of this row alone, e.g. a violated constraint.
   absl::Status status{};
   bool written = false;
 };
 
-// A view's rows are kept in generations: at most one that readers see, and one that is being built.
+// The rows of a view belong to generations: at most one that readers see, and one being built.
 struct StoredView {
-  uint64_t generation = 0;  // What readers see; 0: there is none yet.
-  uint64_t building = 0;    // 0: none.
-  // Of the newest of the two; see ViewOptions.
+  uint64_t generation = 0;  // The one that readers see; 0: there is none yet.
+  uint64_t building = 0;    // The one being built; 0: none.
+  // Of the newer of the two; see ViewOptions.
   std::string revision{};
   ViewPositions positions{};           // Of `generation`.
   ViewPositions building_positions{};  // Of `building`.
 };
 
-// One view in a database. Thread-safe; methods block. Each method is one transaction: all of it is
-// durable when it returns OK, and none of it took effect after an error, unless the connection was
-// lost in a commit; then either. Errors that IsTransient (call.h) says may pass are retried.
+// One view in a database. Thread-safe; methods block. Each method is one transaction: if it returns
+// OK, all of it is durable; after an error, none of it took effect, except that the outcome is
+// unknown if the connection was lost in a commit. Errors for which IsTransient (call.h) is true are
+// retried.
 class ViewStore {
  public:
   virtual ~ViewStore() = default;
 
   virtual absl::StatusOr<StoredView> Load() = 0;
 
-  // Creates an empty generation of `revision`, which is greater than all before. It is what readers
-  // see if there is none, and is being built otherwise, in place of another that was. ABORTED if it
-  // is not greater, because another process began one.
+  // Creates an empty generation of `revision`. Its number must be greater than all earlier ones. If
+  // readers see no generation yet, they see this one; otherwise it is being built, and replaces
+  // another one that was being built. ABORTED if the number is not greater, because another process
+  // created a generation.
   virtual absl::Status Begin(uint64_t generation, std::string_view revision) = 0;
 
-  // Writes the rows that are newer than those that are there, or not older if `again`, and replaces
-  // the positions that are given. ABORTED if the generation is neither seen nor being built.
+  // Writes the rows that are newer than the stored ones (with `again`, those that are not older),
+  // and replaces the given positions. ABORTED if the generation is neither seen nor being built.
   virtual absl::Status Write(uint64_t generation, bool again, absl::Span<RowWrite> rows,
                              const ViewPositions& positions) = 0;
 
-  // Makes the generation that is being built what readers see, and drops the other. No effect if it
-  // is not being built anymore.
+  // Lets readers see the generation that is being built, and drops the other one. No effect if it
+  // is no longer being built.
   virtual absl::Status Switch(uint64_t generation) = 0;
 
   // See View.
@@ -72,12 +74,12 @@ class ViewStore {
       absl::FunctionRef<bool(std::string_view key, const std::vector<Value>& row)> visit) = 0;
 };
 
-// Checks the options, and begins the view if the store has none of this revision.
-// INVALID_ARGUMENT, naming the option, if one is out of range; else the errors of the store.
+// Checks the options, and creates the view if the store has none of this revision.
+// INVALID_ARGUMENT, naming the option, if one is out of range; otherwise the errors of the store.
 absl::StatusOr<std::shared_ptr<View>> OpenView(const ViewOptions& options,
                                                std::unique_ptr<ViewStore> store);
 
-// INVALID_ARGUMENT, naming the option, if one is out of range. For stores, which need good names.
+// INVALID_ARGUMENT, naming the option, if one is out of range. For stores, which need valid names.
 absl::Status CheckViewOptions(const ViewOptions& options);
 
 }  // namespace eventhub::processor

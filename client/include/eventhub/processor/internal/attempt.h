@@ -1,4 +1,4 @@
-// One attempt at a call: the place where its answer arrives.
+// One attempt of a call, and its answer.
 #pragma once
 
 #include <cstdint>
@@ -17,24 +17,24 @@ class CallGate;
 // One unit, or a batch of units, at a call.
 class CallItem {
  public:
-  // What became of an attempt.
+  // The outcome of an attempt.
   struct Verdict {
-    absl::Status retry{};  // OK: the item is done. Otherwise what is left of it may be tried again.
-    bool answered = true;  // Whether the service did what it is there for, at least for a part.
+    absl::Status retry{};  // OK: the item is done. Otherwise the rest of it may be retried.
+    bool answered = true;  // Whether the service worked, at least for a part of the item.
   };
 
   virtual ~CallItem() = default;
 
-  // Drops what need not be called, because its events are no longer leased here; returns whether
+  // Drops units whose events are no longer leased here, which need not be called. Returns whether
   // nothing is left.
   virtual bool DropLost() = 0;
   virtual std::unique_ptr<Attempt> NewAttempt() = 0;
   virtual Ref<Counted> arguments() const = 0;
-  // Calls the program's function; may throw. The reply has `attempt` from here on.
+  // Calls the program's function; may throw. The reply then owns `attempt`.
   virtual void Invoke(Attempt& attempt) = 0;
-  // Passes on what succeeded, and fails what no retry can mend; `attempts` were made.
+  // Passes on units that succeeded, and fails those with a permanent error, after `attempts`.
   virtual Verdict Take(Attempt& attempt, int attempts) = 0;
-  // All that is left has failed: with an error, or with the current exception.
+  // Fails all remaining units: with an error, or with the current exception.
   virtual void GiveUp(const absl::Status& error, int attempts) = 0;
   virtual void GiveUpThrown(int attempts) = 0;
 
@@ -44,10 +44,10 @@ class CallItem {
   uint64_t lane_ = 0;
   int attempts_ = 0;  // Those that count.
   bool called_ = false;
-  absl::Duration since_;  // When it came.
+  absl::Duration since_;  // When it arrived.
 };
 
-// Belongs to the thread that has its reply until it is answered, then to the gate.
+// Belongs to the thread that has its reply until it is answered, and then to the gate.
 class Attempt {
  public:
   virtual ~Attempt() = default;
@@ -55,18 +55,18 @@ class Attempt {
   absl::Duration timeout() const { return timeout_; }
 
  protected:
-  // Hands the attempt, with its answer, to the gate.
+  // Passes the attempt, with its answer, to the gate.
   void Answered();
 
  private:
   friend class CallGate;
 
   CallGate* gate_ = nullptr;
-  std::unique_ptr<CallItem> item_;  // Null once it was given up.
+  std::unique_ptr<CallItem> item_;  // Null after a timeout.
   Ref<Counted> arguments_;          // Keeps them valid.
   absl::Duration started_;
   absl::Duration timeout_;
-  Attempt* previous_ = nullptr;  // Its place among the attempts in progress, oldest first.
+  Attempt* previous_ = nullptr;  // Its position among the attempts in progress, oldest first.
   Attempt* next_ = nullptr;
 };
 
@@ -83,7 +83,7 @@ class TypedAttempt final : public Attempt {
   Result result_{};
 };
 
-// What Reply and BatchReply are.
+// The base of Reply and BatchReply.
 template <typename R>
 class Answer {
  public:

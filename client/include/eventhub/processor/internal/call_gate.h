@@ -1,4 +1,4 @@
-// Decides when the units that wait at a call are called, and called again.
+// Decides when the units that wait at a call are called and retried.
 #pragma once
 
 #include <cstddef>
@@ -18,15 +18,15 @@ namespace eventhub::processor::internal {
 
 class Runtime;
 
-// The items at one call: which wait, which are in progress, and the circuit. On the strand only,
-// except for the answers of attempts.
+// The items at one call: those that wait, those in progress, and the circuit breaker. On the strand
+// only, except for the answers of attempts.
 //
-// Items of a lane are called one after another, in the order in which they came.
+// Items of a lane are called one after another, in the order of their arrival.
 class CallGate {
  public:
   // `runtime` and `options` must outlive it.
   CallGate(Runtime& runtime, std::string step, const CallOptions& options);
-  // Drops the items; no attempt may be unanswered.
+  // Drops the items. All attempts must be answered before.
   ~CallGate();
 
   CallGate(const CallGate&) = delete;
@@ -43,17 +43,17 @@ class CallGate {
   enum class Circuit { kClosed, kOpen, kTrial };  // kTrial: half-open.
 
   bool MayCall() const;
-  // Calls what may be called now.
+  // Calls the items that may be called now.
   void Pump();
   void Call(std::unique_ptr<CallItem> item);
-  // An attempt begins to take up a slot, and ceases to.
+  // Called when an attempt takes a slot, and when it releases the slot.
   void Link(Attempt& attempt);
   std::unique_ptr<CallItem> Unlink(Attempt& attempt);
 
   void OnAnswer(std::unique_ptr<Attempt> attempt);
   void ArmDeadline();
   void OnDeadline();
-  // An attempt of the item is over.
+  // Called when an attempt of the item has ended.
   void Settle(std::unique_ptr<CallItem> item, const CallItem::Verdict& verdict);
   void RetryLater(std::unique_ptr<CallItem> item);
   void Done(std::unique_ptr<CallItem> item);
@@ -66,7 +66,8 @@ class CallGate {
   const std::string step_;
   const CallOptions& options_;
 
-  // Ready to be called, and behind an item of their lane. A lane is there while it is in use.
+  // Items that are ready, and items that wait for an earlier one of their lane. Only lanes in use
+  // have an entry.
   std::deque<std::unique_ptr<CallItem>> ready_;
   std::unordered_map<uint64_t, Lane> lanes_;
   bool pumping_ = false;
@@ -77,8 +78,8 @@ class CallGate {
   bool deadline_armed_ = false;
 
   Circuit circuit_ = Circuit::kClosed;
-  int failures_ = 0;                // In a row, while it is closed.
-  const Attempt* trial_ = nullptr;  // While it is half-open: the one attempt in progress.
+  int failures_ = 0;                // In a row, while the circuit is closed.
+  const Attempt* trial_ = nullptr;  // While the circuit is half-open: the one attempt in progress.
   absl::Duration open_for_;
 };
 

@@ -27,7 +27,7 @@
 
 namespace eventhub::processor::internal {
 
-// Takes the value out of what a step's function returned.
+// Takes the value out of the result of a step's function.
 template <typename T, typename Use>
 absl::Status WithValue(T value, Use&& use) {
   use(std::move(value));
@@ -40,7 +40,7 @@ absl::Status WithValue(absl::StatusOr<T> value, Use&& use) {
   return absl::OkStatus();
 }
 
-// One step, and the chain of those after it.
+// One step, and the chain of the later ones.
 template <typename S, typename Next>
 class Link {
  public:
@@ -50,7 +50,7 @@ class Link {
   Link(const Link&) = delete;
   Link& operator=(const Link&) = delete;
 
-  // The processor stops: passes on what waits for more.
+  // The processor stops: passes on units that wait for more.
   void Drain() { next_.Drain(); }
 
  protected:
@@ -59,8 +59,8 @@ class Link {
   Next next_;
 };
 
-// The steps from one on; takes units of type U. Constructed in place and never moved. Run takes
-// over the unit: at the end it is finished, failed, or waits in a step.
+// The steps from a certain one on; takes units of type U. Constructed in place and never moved. Run
+// takes over the unit: at the end the unit is finished, failed, or waits in a step.
 template <typename U, typename... Steps>
 class Chain;
 
@@ -160,7 +160,7 @@ class Chain<U, PublishStep<F>, Rest...> : public Link<PublishStep<F>, Chain<U, R
   }
 };
 
-// The unit that a split begins: a part of type T, and the values that the steps after it add.
+// A unit that a split makes: a part of type T, and the values that later steps add.
 template <typename U, typename T, typename Values>
 struct PartOf;
 template <typename U, typename T, typename... Ts>
@@ -193,7 +193,7 @@ class Chain<U, SplitStep<F, T>, Rest...>
   }
 };
 
-// The unit that a group begins.
+// The unit that a group makes.
 template <typename U, typename Values>
 struct GroupOf;
 template <typename U, typename... Ts>
@@ -360,8 +360,8 @@ class Chain<U, CallStep<F, T>, Rest...> : public Link<CallStep<F, T>, Chain<U, R
   CallGate gate_;
 };
 
-// One batch at a time is called of those with units that have a lane. A batch has at most one unit
-// of each lane: when a second one comes, it goes without waiting for more.
+// Batches of units that have a lane are called one at a time. A batch has at most one unit of each
+// lane: when a second one arrives, the batch is sent without waiting for more.
 template <typename U, typename F, typename T, typename... Rest>
 class Chain<U, CallBatchStep<F, T>, Rest...> : public Link<CallBatchStep<F, T>, Chain<U, Rest...>> {
  public:
@@ -463,7 +463,7 @@ class Chain<U, CallBatchStep<F, T>, Rest...> : public Link<CallBatchStep<F, T>, 
       return result.status();
     }
 
-    // Only what failed remains.
+    // Only failed units remain.
     Verdict TakeEach(std::vector<One>& results, int attempts) {
       const Ref<Batch> answered = std::exchange(batch_, Ref<Batch>(new Batch));
       Verdict verdict;
@@ -489,7 +489,7 @@ class Chain<U, CallBatchStep<F, T>, Rest...> : public Link<CallBatchStep<F, T>, 
   };
 
   void Call(std::vector<Ref<U>> units) {
-    // One lane for all, so that a batch that waits for a retry holds up the next.
+    // One lane for all batches, so that a batch that waits for a retry blocks the next.
     const uint64_t lane = lanes_.empty() ? 0 : 1;
     lanes_.clear();
     gate_.Add(std::make_unique<Item>(*this, std::move(units)), lane);
@@ -500,7 +500,7 @@ class Chain<U, CallBatchStep<F, T>, Rest...> : public Link<CallBatchStep<F, T>, 
   CallGate gate_;
 };
 
-// Passes over what is a repetition of another event. An event that is delivered again is none.
+// Drops repetitions of other events. A redelivered event is not a repetition.
 template <typename U, typename F, typename... Rest>
 class Chain<U, SkipRepeatsStep<F>, Rest...> : public Link<SkipRepeatsStep<F>, Chain<U, Rest...>> {
  public:
@@ -616,8 +616,8 @@ class Chain<U, RateLimitStep, Rest...> : public Link<RateLimitStep, Chain<U, Res
   bool armed_ = false;  // A timer will call Pass.
 };
 
-// Units of a lane pass in order, so one behind a unit that waits for an answer waits for it, too,
-// though its own answer may be there.
+// Units of a lane pass in order. So a unit behind one that waits for an answer waits as well, even
+// if its own answer is cached.
 template <typename U, typename K, typename F, typename T, typename... Rest>
 class Chain<U, LookupStep<K, F, T>, Rest...> : public Link<LookupStep<K, F, T>, Chain<U, Rest...>> {
  public:
@@ -744,7 +744,7 @@ class Chain<U, LookupStep<K, F, T>, Rest...> : public Link<LookupStep<K, F, T>, 
     const T& answer = this->step_.lookup.ttl > absl::ZeroDuration()
                           ? answers_.Put(key, value, this->runtime_.Now())
                           : value;
-    const T copy = answer;  // Steps after this one may look up more, and drop it.
+    const T copy = answer;  // Later steps may look up more, and drop it from the cache.
     for (const Ref<U>& unit : units) Pass(unit, copy);
   }
 
@@ -760,7 +760,7 @@ class Chain<U, LookupStep<K, F, T>, Rest...> : public Link<LookupStep<K, F, T>, 
     Leave(*unit, [&] { this->next_.Run(unit); });
   }
 
-  // The unit leaves the step, and then the next of its lane may come.
+  // The unit leaves the step; then the next of its lane may enter.
   template <typename Go>
   void Leave(const AnyUnit& unit, const Go& go) {
     const uint64_t lane = unit.lane;
@@ -777,7 +777,7 @@ class Chain<U, LookupStep<K, F, T>, Rest...> : public Link<LookupStep<K, F, T>, 
     }
     Ref<U> next = std::move(it->second.front());
     it->second.pop_front();
-    // Not here: a long lane of units whose answers are known would be as many calls deep.
+    // Posted: a long lane of units with cached answers would make the call stack as deep.
     this->runtime_.Post([this, next = std::move(next)]() mutable {
       if (!this->runtime_.closing()) Look(std::move(next));
     });
@@ -786,7 +786,7 @@ class Chain<U, LookupStep<K, F, T>, Rest...> : public Link<LookupStep<K, F, T>, 
   RecentMap<Key, T> answers_;
   RecentMap<Key, absl::Status> errors_;
   std::unordered_map<Key, Asking> asking_;
-  std::unordered_map<uint64_t, std::deque<Ref<U>>> lanes_;  // Behind the one that is here.
+  std::unordered_map<uint64_t, std::deque<Ref<U>>> lanes_;  // Waiting units.
   CallGate gate_;
 };
 

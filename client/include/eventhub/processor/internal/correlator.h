@@ -1,4 +1,4 @@
-// Collects events by key until a condition holds, or time is up.
+// The step Correlate: collects events by key until a condition holds, or until a deadline.
 #pragma once
 
 #include <memory>
@@ -24,7 +24,7 @@ class CorrelateItem : public StateItem {
 
   void Take(std::string_view state) final;
 
-  // Whether the condition holds; unset: the unit has failed.
+  // Returns whether the condition holds; unset if the unit has failed.
   virtual std::optional<bool> Evaluate(const Facts& facts) = 0;
   virtual void Pass(Correlation correlation) = 0;
 
@@ -32,10 +32,10 @@ class CorrelateItem : public StateItem {
   Correlator& correlator_;
 };
 
-// What one Correlate step does with each event, given what is known of its key. On the strand only.
+// Handles the events of one Correlate step, given the state of their keys. On the strand only.
 //
-// All that it decides follows from the events of the key in the log: it compares times at which the
-// hub appended them, and never looks at a clock.
+// All decisions follow from the events of the key in the log: it compares their append times, and
+// reads no clock.
 class Correlator {
  public:
   // `runtime` and `options` must outlive it.
@@ -54,9 +54,10 @@ class Correlator {
   void Collect(CorrelateItem& item, State next, bool is_new);
   void Expire(CorrelateItem& item, const State& state);
 
-  // The correlation ends with the item's event.
+  // Ends the correlation with the item's event.
   void End(const CorrelateItem& item, State& state) const;
-  // Puts the new state, and a timer if it has a new one; false: the item has failed.
+  // Puts the new state, and a timer if the state has a new one. Returns false if the item has
+  // failed.
   bool Put(const CorrelateItem& item, const State& state, bool new_timer);
   bool SetTimer(const CorrelateItem& item, absl::Time due);
   void Drop(const CorrelateItem& item);

@@ -9,7 +9,7 @@
 
 namespace eventhub::processor::internal {
 
-// Both are written by one thread at a time, so that they need no atomic addition.
+// Both are written by one thread at a time, so they need no atomic addition.
 class Counter {
  public:
   void Add(int64_t amount) {
@@ -21,7 +21,8 @@ class Counter {
   std::atomic<int64_t> value_ = 0;
 };
 
-// In seconds: the ages of a million events of a day, added up, exceed 64 bits of nanoseconds.
+// In seconds, because the sum of the ages of a million events of a day exceeds 64 bits of
+// nanoseconds.
 class TimeCounter {
  public:
   void Add(absl::Duration amount) {

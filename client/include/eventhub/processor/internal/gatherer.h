@@ -1,4 +1,4 @@
-// Gathers units into windows.
+// Collects units into windows.
 #pragma once
 
 #include <algorithm>
@@ -17,13 +17,13 @@ class Gatherer {
  public:
   using Full = absl::AnyInvocable<void(std::vector<Ref<U>> units)>;
 
-  // `full` is given each window.
+  // `full` is called with each complete window.
   Gatherer(Runtime& runtime, const Window& window, Full full)
       : runtime_(runtime), window_(window), full_(std::move(full)) {}
 
   void Add(Ref<U> unit) {
     unit->waits_since = runtime_.Now();
-    // What is read back is settled by nobody, so it shares its fate with nothing that is.
+    // An event that is read back is not settled, so it must not share a group with events that are.
     if (!units_.empty() && IsRestored(*units_.back()) != IsRestored(*unit)) Flush();
     if (units_.empty()) Begin();
     bytes_ += unit->bytes();
@@ -34,8 +34,7 @@ class Gatherer {
                       window_.wait <= absl::ZeroDuration() || runtime_.draining();
     if (!full) return;
     if (has_siblings) {
-      // What one event was split into comes at once, and should not be divided: a window would be
-      // bound to the next.
+      // The units of one event arrive together. Dividing them would tie this window to the next.
       ends_at_ = runtime_.Now();
       runtime_.At(ends_at_, [this] { Flush(); });
     } else {
@@ -48,7 +47,7 @@ class Gatherer {
     runtime_.counters().waiting.Add(-static_cast<int64_t>(units_.size()));
     bytes_ = 0;
     std::vector<Ref<U>> units = std::exchange(units_, {});
-    // What is lost must not take the rest along.
+    // A lost event must not make the others fail.
     std::erase_if(units, [this](const Ref<U>& unit) {
       if (!runtime_.IsLost(*unit)) return false;
       runtime_.Finish(*unit);

@@ -1,4 +1,4 @@
-// Takes jobs from step to step.
+// The step Job: runs jobs step by step.
 #pragma once
 
 #include <memory>
@@ -15,7 +15,7 @@ namespace eventhub::processor::internal {
 class JobRunner;
 struct JobState;
 
-// A unit at a Job step: it begins a job, cancels one, or takes its next step.
+// A unit at a Job step: it starts a job, cancels one, or runs its next step.
 class JobItem : public StateItem {
  public:
   explicit JobItem(JobRunner& runner) : runner_(runner) {}
@@ -28,8 +28,8 @@ class JobItem : public StateItem {
   JobRunner& runner_;
 };
 
-// The jobs of one pipeline. What makes a job go on is a timer: an event in the subscription's topic
-// that is published in the transaction of the step before. On the strand only.
+// The jobs of one pipeline. A timer starts the next step of a job: an event in the topic of the
+// subscription, published in the transaction of the previous step. On the strand only.
 class JobRunner {
  public:
   // `runtime` and `options` must outlive it.
@@ -37,9 +37,10 @@ class JobRunner {
 
   void Add(std::unique_ptr<JobItem> item) { gate_.Add(std::move(item)); }
 
-  // The job of the unit has taken its step; an error: the unit is about to fail.
+  // Records that the job of the unit has finished its step. With an error, the unit is about to
+  // fail.
   absl::Status Check(const JobProgress& progress) const;
-  // False: the unit has failed.
+  // Returns false if the unit has failed.
   bool Continue(const AnyUnit& unit, const Job& job, JobProgress progress);
 
  private:
@@ -51,7 +52,7 @@ class JobRunner {
   void Begin(JobItem& item, const std::optional<JobState>& state);
   void Run(JobItem& item, const JobState& state);
 
-  // Puts the state, and sets the timer that it has; false: the unit has failed.
+  // Puts the state, and sets its timer. Returns false if the unit has failed.
   bool Put(const AnyUnit& unit, const JobState& state);
   void Drop(const JobItem& item);
 

@@ -1,4 +1,4 @@
-// What was seen lately, bounded in number and age.
+// A map of recent entries, bounded in number and age.
 #pragma once
 
 #include <cstddef>
@@ -19,7 +19,7 @@ class RecentMap {
  public:
   RecentMap(size_t max_entries, absl::Duration ttl) : max_entries_(max_entries), ttl_(ttl) {}
 
-  // The value of the key; null if it is not known, or no longer.
+  // The value of the key; null if there is none, or it has expired.
   T* Find(const Key& key, absl::Duration now) {
     Expire(now);
     const auto it = by_key_.find(key);
@@ -61,7 +61,7 @@ class RecentMap {
 
   const size_t max_entries_;
   const absl::Duration ttl_;
-  std::list<Entry> entries_;  // The one to be forgotten first is in front.
+  std::list<Entry> entries_;  // The next one to be forgotten is in front.
   std::unordered_map<Key, typename std::list<Entry>::iterator> by_key_;
 };
 

@@ -1,4 +1,4 @@
-// What the steps of a pipeline need while it runs.
+// The services that the steps of a running pipeline use.
 #pragma once
 
 #include <cstddef>
@@ -33,8 +33,8 @@ struct PositionsInView {
   ViewPositions positions{};
 };
 
-// One pipeline of a running processor. All methods are called on the processor's strand, where one
-// thread at a time runs.
+// One pipeline of a running processor. All methods are called on the processor's strand, that is,
+// on one thread at a time.
 class Runtime {
  public:
   // `engine` must outlive it.
@@ -47,9 +47,9 @@ class Runtime {
   // The lane of units with this key; 0 unless the pipeline is ordered.
   uint64_t LaneOf(uint64_t key_hash) const { return ordered() ? key_hash | 1 : 0; }
 
-  // `more` units depend on the same events as `unit`.
+  // Adds `more` units that depend on the same events as `unit`.
   void Open(const AnyUnit& unit, size_t more);
-  // Whether the unit's events are no longer leased here: whatever is done for it is in vain.
+  // Whether the unit's events are no longer leased here, so that its work would be wasted.
   bool IsLost(const AnyUnit& unit) const;
   // The unit is done, and must not be used anymore.
   void Finish(const AnyUnit& unit);
@@ -57,10 +57,10 @@ class Runtime {
   void Fail(const AnyUnit& unit, std::string_view step, const absl::Status& error,
             int attempts = 1);
   void FailThrown(const AnyUnit& unit, std::string_view step, int attempts = 1);
-  // From here on, both succeed or fail.
+  // From now on, both succeed or fail together.
   void Bind(const AnyUnit& a, const AnyUnit& b);
   // Publishes `event` if the unit's events succeed. `place` is unique among the unit's emissions.
-  // False if the event is not valid: then the unit failed.
+  // Returns false if the event is invalid; then the unit has failed.
   // `partition`: unset for that of the event's key. `topic` must live as long as the pipeline.
   bool Emit(const AnyUnit& unit, std::string_view step, const std::string& topic,
             std::string_view place, v1::Event event,
@@ -83,30 +83,30 @@ class Runtime {
 
   absl::Duration Now() const;
   void At(absl::Duration when, absl::AnyInvocable<void() &&> work);
-  // Runs `work` on the strand soon. From any thread; takes a reference until it has run.
+  // Posts `work` to the strand, from any thread; takes a reference until it has run.
   void Post(absl::AnyInvocable<void() &&> work);
   // Runs `work`, which may block, on the processor's thread for that, and then `done` on the
-  // strand, unless the processor is closing. Work runs in the order in which it was given.
+  // strand, unless the processor is closing. Work runs in the order in which it was submitted.
   void Block(absl::AnyInvocable<void() &&> work, absl::AnyInvocable<void() &&> done);
   // Reads the latest event with the key in the topic, and then calls `done` on the strand, unless
   // the processor is closing.
   void ReadState(const std::string& topic, const std::string& key, TakeStoredState done);
-  // The subject of the timers that come to this pipeline.
+  // The subject of the timers of this pipeline.
   std::string TimerSubject() const;
   absl::BitGenRef random();
-  // The processor stops: nothing may wait for more events.
+  // Whether the processor stops: then nothing may wait for more events.
   bool draining() const;
-  // The processor is being destroyed: nothing new may be called.
+  // Whether the processor is being destroyed: then no more calls may begin.
   bool closing() const;
-  // An attempt at a call began (1), or got its answer (-1).
+  // An attempt of a call began (1), or was answered (-1).
   void CountAttempt(int change);
 
-  // How far the view is in these partitions if what is in flight is not counted.
+  // The positions of the view in these partitions, without the events in flight.
   PositionsInView PositionsOf(const View& view, const std::vector<uint32_t>& partitions) const;
-  // A write of the view went to this generation.
+  // A write of the view was made to this generation.
   void OnViewWritten(const View& view, uint64_t generation);
 
-  // What the pipeline waits for at `step`; an empty reason: nothing.
+  // Sets what the pipeline waits for at `step`; an empty reason: nothing.
   void SetWaiting(const std::string& step, const std::string& because);
 
  private:

@@ -1,4 +1,4 @@
-// Knows which ids have come, for good.
+// The durable step SkipRepeats: remembers ids in the hub.
 #pragma once
 
 #include <memory>
@@ -20,15 +20,15 @@ class SeenItem : public StateItem {
 
   void Take(std::string_view state) final;
 
-  // Its event is no repetition.
+  // Passes the unit on: its event is not a repetition.
   virtual void Pass() = 0;
 
  private:
   SeenIds& ids_;
 };
 
-// The ids of one step. All that it decides follows from the events in the log, and not from a
-// clock. On the strand only.
+// The ids of one step. All decisions follow from the events in the log; it reads no clock. On the
+// strand only.
 class SeenIds {
  public:
   // `runtime` and `memory` must outlive it.
@@ -42,7 +42,7 @@ class SeenIds {
   void Take(SeenItem& item, std::string_view bytes);
   void TakeEvent(SeenItem& item, SeenState state);
   void TakeTimer(SeenItem& item, SeenState state);
-  // Forgets what is too old when the item's event was appended.
+  // Forgets the ids that had expired when the item's event was appended.
   void Prune(const SeenItem& item, SeenState& state) const;
   bool Put(const SeenItem& item, const SeenState& state, bool new_timer);
 

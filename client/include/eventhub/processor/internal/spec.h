@@ -14,14 +14,14 @@
 
 namespace eventhub::processor::internal {
 
-// What is said before the first step.
+// The settings of a pipeline that precede its first step.
 struct Intake {
   std::string id;
   std::optional<client::Filter> filter{};
   client::Order order = client::Order::kPerKey;
 };
 
-// A pipeline that runs. On the strand only.
+// A running pipeline. On the strand only.
 class Instance {
  public:
   virtual ~Instance() = default;
@@ -29,7 +29,7 @@ class Instance {
   virtual void Drain() = 0;
 };
 
-// A description, from which any number of instances are made; it outlives them. Immutable.
+// The description of a pipeline. Outlives the instances made from it. Immutable.
 class Spec {
  public:
   explicit Spec(Intake intake) : intake_(std::move(intake)) {}
@@ -38,11 +38,11 @@ class Spec {
   const Intake& intake() const { return intake_; }
   // Whether units may wait in a step.
   virtual bool waits() const = 0;
-  // Whether events may come to share their fate.
+  // Whether a step groups events, which then succeed or fail together.
   virtual bool groups() const = 0;
-  // Whether timers come to it, and what it publishes depends on state by key.
+  // Whether a step receives timers, and publishes depending on the state of keys.
   virtual bool timers() const = 0;
-  // What its steps materialize.
+  // The views that its steps write.
   virtual std::vector<std::shared_ptr<View>> views() const = 0;
   // INVALID_ARGUMENT, naming the step and the option, if one is out of range.
   virtual absl::Status Check() const = 0;
@@ -76,7 +76,7 @@ absl::Status CheckStep(const S& step) {
   return status;
 }
 
-// The unit that a pipeline begins with.
+// The first unit of a pipeline.
 template <typename Values>
 struct RootOf;
 template <typename... Ts>

@@ -1,4 +1,4 @@
-// Gives units the state of their key, and keeps what they make of it.
+// Gives units the state of their key, and stores the state as they change it.
 #pragma once
 
 #include <cstddef>
@@ -24,19 +24,20 @@ class StateItem {
   virtual ~StateItem() = default;
 
   virtual const AnyUnit& unit() const = 0;
-  // Its turn. `state` is what was committed for the key; empty: nothing. May call StateGate::Put or
-  // Hold; then the unit is passed on, finished or failed. The item is destroyed afterwards.
+  // Called when it is the item's turn. `state` is the committed state of the key; empty: none. May
+  // call StateGate::Put or Hold, and then passes the unit on, or finishes or fails it. The item is
+  // destroyed afterwards.
   virtual void Take(std::string_view state) = 0;
 };
 
-// The state of each key of each partition is the latest event of a key in a topic of the hub. It
-// changes in the transaction that acks the event which changes it. So it is what all acked events
-// have made of it, and no others: an event that is delivered again finds it as it was before the
-// event if that was not acked, and otherwise as the event left it.
+// The state of each key of each partition is the latest event of a key in a topic of the hub. The
+// transaction that acks an event also writes the state that the event changes. So the state results
+// from exactly the acked events. A redelivered event finds the state from before the event if the
+// event was not acked, and otherwise the state as the event left it.
 //
-// One event of a key is in work at a time: the next one waits until it is known what became of the
-// state. Only the consumer that has a partition can ack its events, and so change their state; that
-// is why what it has read or written is valid as long as it has the partition.
+// One event of a key is processed at a time: the next one waits until the outcome of the state is
+// known. Only the consumer that has a partition can ack its events and so change their state.
+// Therefore state that it has read or written is valid as long as it has the partition.
 //
 // On the strand only.
 class StateGate {
@@ -51,21 +52,22 @@ class StateGate {
   // The key is the partition key of the unit's event; an event without one is a fault.
   void Add(std::unique_ptr<StateItem> item);
 
-  // While an item takes its turn, or after Hold: the state after its event. Empty: deleted. False:
-  // the unit has failed. The type and attributes of `event` are for people who look at the topic.
+  // Sets the state after the item's event; empty: deletes it. Called during the item's turn, or
+  // after Hold. Returns false if the unit has failed. The type and attributes of `event` only
+  // inform readers of the topic.
   bool Put(const AnyUnit& unit, v1::Event event, std::string state);
-  // While an item takes its turn: the key waits until the unit's event is settled, also if nothing
-  // is put.
+  // Called during the item's turn: the key waits until the unit's event is settled, even if no
+  // state is put.
   void Hold(const AnyUnit& unit);
 
-  // Publishes a timer of the pipeline, with the key and in the partition of the unit. False: the
-  // unit has failed.
+  // Publishes a timer of the pipeline, with the key and in the partition of the unit. Returns false
+  // if the unit has failed.
   bool SetTimer(const AnyUnit& unit, v1::Event timer);
 
  private:
   struct Entry;
 
-  // Gives items their turn until one of them puts a new state.
+  // Runs the turns of items until one of them puts a new state.
   void Work(Entry& entry);
   bool IsCurrent(const Entry& entry, const Trigger& trigger) const;
   void Read(Entry& entry);
@@ -74,7 +76,7 @@ class StateGate {
   void OnReadable(Entry& entry);
   Entry& EntryOf(const AnyUnit& unit) const;
   void OnSettled(Entry& entry, bool committed);
-  // Nothing waits for the key: keeps the state for later, or forgets it.
+  // Called when nothing waits for the key: caches the state, or drops it.
   void Rest(Entry& entry);
   void TakeFromCache(Entry& entry);
 
@@ -82,14 +84,14 @@ class StateGate {
   const std::string step_;
   const std::string topic_;
   const size_t cache_bytes_;
-  std::string subscription_topic_;  // Known when an item takes its turn.
+  std::string subscription_topic_;  // Known from the first turn of an item on.
 
   std::unordered_map<std::string, std::unique_ptr<Entry>> entries_;
-  Entry* working_ = nullptr;     // Whose item takes its turn.
-  std::vector<Entry*> settled_;  // To go on with.
+  Entry* working_ = nullptr;     // The entry of the item whose turn it is.
+  std::vector<Entry*> settled_;  // Entries to continue with.
   size_t unreadable_ = 0;        // Entries whose last read failed.
 
-  std::list<Entry*> cache_;  // At rest, least recently used first.
+  std::list<Entry*> cache_;  // Entries without waiting items, least recently used first.
   size_t cached_bytes_ = 0;
 };
 

@@ -1,5 +1,5 @@
 // The descriptions of steps. Immutable once their pipeline is complete, and shared by all of its
-// runs.
+// instances.
 #pragma once
 
 #include <memory>
@@ -16,17 +16,17 @@
 
 namespace eventhub::processor::internal {
 
-// `Value` is what a step adds to the unit. `kBegins`: what follows works on other units. `kWaits`:
-// units may wait in it.
+// `Value`: the type that the step adds to the unit. `kBegins`: later steps work on other units.
+// `kWaits`: units may wait in the step.
 template <typename V>
 struct Step {
   using Value = V;
   static constexpr bool kBegins = false;
   static constexpr bool kWaits = false;
-  static constexpr bool kGroups = false;  // Whether units come to share a fate.
-  static constexpr bool kTimers = false;  // Whether it takes timers, and keeps state by key.
-  static constexpr bool kDrops = false;   // Whether some units end in it.
-  static constexpr bool kJob = false;     // Whether it needs a step that continues.
+  static constexpr bool kGroups = false;  // Whether it groups units.
+  static constexpr bool kTimers = false;  // Whether it receives timers, and keeps state by key.
+  static constexpr bool kDrops = false;   // Whether it may drop units.
+  static constexpr bool kJob = false;     // Whether it needs a Continue.
   static constexpr bool kContinues = false;
   std::string name;
 };
@@ -156,7 +156,7 @@ struct ContinueStep : Step<void> {
   F f;
 };
 
-// The values that steps add to the unit they begin with.
+// The values that the steps add to the units of their pipeline.
 template <typename Values, typename... Steps>
 struct Segment {
   using Type = Values;

@@ -1,4 +1,4 @@
-// An event in flight, and what each pipeline has made of it.
+// An event in flight, and the results of each pipeline for it.
 #pragma once
 
 #include <cstddef>
@@ -21,30 +21,30 @@ struct Trigger;
 
 // An event to publish.
 struct Emission {
-  const std::string* topic;  // In the pipeline's description or a step, which outlive it.
+  const std::string* topic;  // Owned by the pipeline's description or a step, which outlive it.
   std::string encoded;       // A field `events` of a v1::TransactAppend.
-  std::optional<uint32_t> partition{};  // Unset: that of the event's key.
+  std::optional<uint32_t> partition{};  // Unset: the partition of the event's key.
 };
 
-// A step that has to know what becomes of what it emitted.
+// A step that must know the outcome of the events that it emitted.
 class TaskWatcher {
  public:
-  // The event was settled. `committed`: what the task emitted is in the log; if not, it is not, or
-  // nobody knows.
+  // Called when the event is settled. `committed`: the events that the task emitted are in the log;
+  // otherwise they are not, or it is unknown.
   virtual void OnSettled(bool committed) = 0;
 
  protected:
   ~TaskWatcher() = default;
 };
 
-// One pipeline's part of the work for one event. It is done when none of its units is open.
+// The work of one pipeline for one event. It is done when all of its units are done.
 //
-// Events whose units were grouped share their fate in that pipeline: a ring of tasks.
+// If units of several events were grouped, their tasks form a ring: they succeed or fail together.
 struct Task {
   Trigger* trigger = nullptr;
   Runtime* pipeline = nullptr;
   uint32_t open = 0;  // Units that are not done.
-  // Set if a unit failed: then the emissions are void.
+  // Set if a unit failed; the emissions are then discarded.
   std::unique_ptr<Fault> fault{};
   std::vector<Emission> emissions{};
   TaskWatcher* watcher = nullptr;
@@ -52,8 +52,8 @@ struct Task {
 };
 
 // An event between its delivery and its settlement. Reused, so that parsing an event rarely
-// allocates. It is settled together with all events that it shares a fate with, in any pipeline: a
-// ring of triggers.
+// allocates. It is settled together with all events with which it was grouped, in any pipeline;
+// they form a ring of triggers.
 struct Trigger {
   virtual ~Trigger() = default;
 
@@ -64,23 +64,23 @@ struct Trigger {
   uint64_t session = 0;
 
   uint64_t number = 0;        // In the order of delivery.
-  std::vector<Task> tasks{};  // One for each pipeline that wants the event; addresses are stable.
+  std::vector<Task> tasks{};  // One for each pipeline that selects it; addresses are stable.
   uint32_t open = 0;          // Tasks that are not done.
-  uint32_t wanted = 0;        // How many pipelines want it.
+  uint32_t wanted = 0;        // The number of pipelines that select it.
   bool may_be_grouped = false;
-  // Pipelines that it was redriven to and that the processor does not have.
+  // Pipelines to which it was redriven and which the processor does not have.
   std::vector<std::string> unknown{};
   uint64_t lane = 0;  // Settled in order with events of the same lane; 0: in any order.
   Trigger* next_bound = this;
-  bool released = false;  // All pipelines are done with it, and all before it in its lane were.
-  uint32_t pieces = 0;    // Transactions to go, if it is committed piece by piece.
+  bool released = false;  // All pipelines are done with it and with all before it in its lane.
+  uint32_t pieces = 0;    // Remaining transactions, if it is committed piece by piece.
 
-  // Its place among all events in flight, oldest first.
+  // Its position among all events in flight, oldest first.
   Trigger* previous = nullptr;
   Trigger* next = nullptr;
 };
 
-// Joins the rings that `a` and `b` are in, if they are not the same.
+// Joins the rings of `a` and `b`, unless they are in one ring already.
 template <typename T>
 void Bind(T& a, T& b) {
   if (&a == &b) return;

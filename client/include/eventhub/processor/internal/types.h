@@ -1,4 +1,4 @@
-// Lists of types, and the types that functions take.
+// Lists of types, and the parameter types of functions.
 #pragma once
 
 #include <type_traits>
@@ -50,7 +50,7 @@ using ArgumentsOf = typename Signature<F>::Arguments;
 template <typename F>
 using ResultOf = typename Signature<F>::Result;
 
-// What a step that returns R adds: T for T and StatusOr<T>; void for void and Status.
+// The type that a step with the result R adds: T for T and StatusOr<T>; void for void and Status.
 template <typename R>
 struct AddedBy {
   using Type = std::remove_cvref_t<R>;

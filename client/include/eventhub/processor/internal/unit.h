@@ -1,4 +1,4 @@
-// Units of work: what the steps of a pipeline have added to an event so far.
+// Units of work: an event, and the values that the steps of a pipeline have added to it.
 #pragma once
 
 #include <cstddef>
@@ -20,7 +20,7 @@
 
 namespace eventhub::processor::internal {
 
-// Counts its references. Used on one thread at a time, the pipeline's.
+// An object with a reference count. Used on one thread at a time, that of the pipeline.
 class Counted {
  public:
   Counted() = default;
@@ -67,25 +67,25 @@ class Ref {
   T* object_ = nullptr;
 };
 
-// What all units have in common.
+// The base of all units.
 class AnyUnit : public Counted {
  public:
-  // The task that events emitted for this unit belong to: the last, of a group.
+  // The task to which events emitted for this unit belong; of a group, the last task.
   virtual Task& task() const = 0;
-  // The tasks that wait for this unit, some of them perhaps several times.
+  // The tasks that wait for this unit; a task may occur several times.
   virtual void VisitTasks(absl::FunctionRef<void(Task&)> visit) const = 0;
-  // Tells apart the units that one event was split into, e.g. "2-0-".
+  // Distinguishes the units into which one event was split, e.g. "2-0-".
   virtual std::string Path() const = 0;
 
-  // Units of one lane pass each step in order; 0: in any.
+  // Units of one lane pass each step in order; 0: in any order.
   uint64_t lane = 0;
-  // When it came to the step where it is.
+  // When it arrived at its present step.
   absl::Duration waits_since;
 
   size_t bytes() const { return task().trigger->bytes; }
 };
 
-// Tells events apart, whenever they are delivered.
+// Identifies an event across deliveries.
 struct Origin {
   uint32_t partition = 0;
   int64_t offset = -1;
@@ -97,7 +97,7 @@ inline Origin OriginOf(const AnyUnit& unit) {
   return {arrival.partition, arrival.offset};
 }
 
-// A unit that a parent was split into, with the values that the steps after that add.
+// One of the units into which a parent was split, with the values that later steps add.
 template <typename Parent, typename... Ts>
 class Unit final : public AnyUnit {
  public:
@@ -166,7 +166,7 @@ class Unit<void, Ts...> final : public AnyUnit {
   std::tuple<std::optional<Ts>...> values_;
 };
 
-// Several units with one key, with the values that the steps after that add.
+// A group of units with one key, with the values that later steps add.
 template <typename Member, typename... Ts>
 class GroupUnit final : public AnyUnit {
  public:
@@ -217,7 +217,7 @@ struct Fetch<Units<Ts...>> {
   }
 };
 
-// Calls `f` with the values that it takes, followed by `more`.
+// Calls `f` with the values of its parameters, followed by `more`.
 template <typename F, typename U, typename... As, typename... More>
 decltype(auto) Apply(const F& f, const U& unit, Types<As...>, More&&... more) {
   return f(Fetch<As>::From(unit)..., std::forward<More>(more)...);

@@ -25,19 +25,19 @@ class ViewItem {
   virtual ~ViewItem() = default;
 
   virtual const AnyUnit& unit() const = 0;
-  // The rows are in the view, or newer ones are. The item is destroyed afterwards.
+  // Called when the view has the rows, or newer ones. The item is destroyed afterwards.
   virtual void Done() = 0;
 
  private:
   friend class ViewWriter;
 
   std::vector<Row> rows_;
-  size_t count_ = 0;      // Rows, also while they are being written.
-  absl::Duration since_;  // When it came.
+  size_t count_ = 0;      // Of rows, also while they are being written.
+  absl::Duration since_;  // When it arrived.
 };
 
-// One write is in progress at a time; meanwhile the rows of the next are gathered. A write that
-// fails as a whole is tried again until it succeeds; a row that cannot be written fails its unit.
+// One write is in progress at a time; meanwhile the rows of the next one are collected. A write
+// that fails as a whole is retried until it succeeds; a row that cannot be written fails its unit.
 // On the strand only, except for the write itself.
 class ViewWriter {
  public:
@@ -48,16 +48,16 @@ class ViewWriter {
   ViewWriter(const ViewWriter&) = delete;
   ViewWriter& operator=(const ViewWriter&) = delete;
 
-  // INVALID_ARGUMENT if the view cannot have a row.
+  // INVALID_ARGUMENT if a row does not fit the view.
   absl::Status Check(const std::vector<Row>& rows) const;
-  // In order, also an item without rows.
+  // Adds an item, in order, even without rows.
   void Add(std::unique_ptr<ViewItem> item);
   bool idle() const { return !busy_; }
 
  private:
   struct Batch;
 
-  // Soon, so that what comes at once goes together.
+  // Posts the write, so that rows that arrive together are written together.
   void WriteSoon();
   void WriteNext();
   void Start(std::shared_ptr<Batch> batch);
