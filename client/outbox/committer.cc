@@ -84,7 +84,7 @@ void Committer::CommitAll() {
     Decide(*topic, change);
   }
   std::vector<Resolved> resolved;
-  // A failure is told to those who wait, and kept in the state.
+  // A failure is reported to waiting callers, and kept in the state.
   Commit(change, resolved).IgnoreError();
   state_.mutex.Unlock();
   state_.Tell(std::move(resolved));

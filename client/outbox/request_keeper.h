@@ -1,4 +1,4 @@
-// What the sender needs of whoever stores the requests.
+// The interface of the sender to the storage of requests.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,4 @@
-// What the threads of an outbox share.
+// The state that the threads of an outbox share.
 #pragma once
 
 #include <cstddef>

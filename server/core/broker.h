@@ -78,7 +78,7 @@ struct BrokerOptions {
   absl::AnyInvocable<void(const absl::Status&)> on_clock_doubt = [](const absl::Status&) {};
   // Called with each administrative change that was made; see AdminLog.
   AdminLog::Report on_admin_change = [](const Caller&, absl::string_view) {};
-  // Called with subscriptions that were deleted because nobody used them. On any thread.
+  // Called with subscriptions that were deleted because they were unused. On any thread.
   OnSubscriptionExpired on_subscription_expired = [](absl::string_view, absl::Time) {};
 };
 

@@ -39,8 +39,8 @@ class JsonMessage final : public spdlog::custom_flag_formatter {
   }
 };
 
-// Lines are written by a thread of their own: the threads that log must not wait for whoever reads
-// stderr, least of all the commit thread. If nobody reads it, only the newest lines are kept.
+// A separate thread writes the lines: threads that log, above all the commit thread, must not wait
+// for the reader of stderr. If nothing reads it, only the newest lines are kept.
 constexpr size_t kMaxWaitingLines = 4096;
 
 // The number of gRPC errors logged per second. There is one for each failed handshake, and

@@ -29,8 +29,8 @@ unsigned Arenas() {
 
 void SetTrimThreshold(size_t bytes) { mallopt(M_TRIM_THRESHOLD, static_cast<int>(bytes)); }
 
-// malloc_trim returns the free blocks of all arenas, but not what is free at their ends, which is
-// most of it after a burst. glibc returns an end when a block next to it is freed, if the end
+// malloc_trim returns the free blocks of all arenas, but not their free ends, which are most of the
+// free memory after a burst. glibc returns an end when a block next to it is freed, if the end
 // exceeds the threshold. It gives new threads the arenas in turn: so one thread for each arena,
 // all at once, allocates a block and frees it.
 void TrimEnds() {
@@ -49,7 +49,7 @@ void TrimEnds() {
         std::free(block);
       });
     } catch (const std::system_error&) {
-      break;  // Too many threads: the others do what they can.
+      break;  // No more threads can start; those that did return what they can.
     }
     has_one.get_future().wait();
   }

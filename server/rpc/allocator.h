@@ -1,4 +1,4 @@
-// The memory of the process, and what its allocator, glibc's malloc, keeps of it.
+// The memory of the process, and the unused memory that its allocator, glibc's malloc, keeps.
 #pragma once
 
 #include <cstddef>
@@ -13,7 +13,7 @@ size_t AnonymousBytes();
 // The part of it that the allocator holds unused.
 size_t AllocatorSurplus();
 
-// Returns to the system what the allocator holds unused. Takes some milliseconds. One thread at a
+// Returns unused memory of the allocator to the system. Takes some milliseconds. One thread at a
 // time.
 void GiveBackSurplus();
 

@@ -28,7 +28,7 @@ constexpr absl::Duration kShortGiveBackInterval = absl::Milliseconds(500);
 constexpr absl::Duration kLastResortInterval = absl::Seconds(1);
 constexpr size_t kWorthwhile = size_t{16} << 20;
 
-// How long new connections must have been admitted before the operator is told.
+// How long new connections must have been admitted before that is reported to the operator.
 constexpr absl::Duration kLastingly = absl::Seconds(10);
 
 }  // namespace

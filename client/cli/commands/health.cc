@@ -45,7 +45,7 @@ struct HealthFlags {
   bool quiet = false;
 };
 
-// Why the hub does not accept writes, and where it is short of memory, as far as it says so.
+// Why the hub does not accept writes, and which of its memory is short, if it reports any of this.
 std::vector<std::string> Shortages(const Context& context) {
   client::AdminClient admin(ConnectToHub(context),
                             {.timeout = context.timeout.value_or(absl::Seconds(3))});

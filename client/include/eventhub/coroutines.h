@@ -1,4 +1,4 @@
-// Handlers of a subscriber as C++20 coroutines: what waits for answers reads like what does not.
+// Handlers of a subscriber as C++20 coroutines, which wait for answers without blocking a thread.
 //
 // Example: exactly once into the log, with as many events in flight as the credit allows.
 //
@@ -61,7 +61,7 @@ class Handling {
     if (coroutine_) coroutine_.destroy();
   }
 
-  // Runs the coroutine until it first waits; it goes on by itself.
+  // Runs the coroutine until it first waits; from then on it resumes by itself.
   void Start(std::shared_ptr<const void> handler, Settler settler) && {
     promise_type& promise = coroutine_.promise();
     promise.handler_ = std::move(handler);

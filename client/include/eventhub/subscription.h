@@ -219,7 +219,7 @@ struct Snapshot {
   uint64_t lag_events = 0;  // Unsettled events at that time.
 };
 
-// What became of a dead letter.
+// The state of a dead letter.
 enum class DeadLetterState {
   kUnknown,      // The hub is older, or newer, than faults.
   kOpen,         // It waits for a decision.

@@ -121,7 +121,7 @@ class TypedHandlers {
   using PrepareEvent = std::function<absl::Status(v1::Event& event)>;
 
   static std::string Reason(const absl::Status& status);
-  // Parses and prepares the event; otherwise, what becomes of it.
+  // Parses and prepares the event; on failure, returns its outcome.
   static std::optional<Outcome> ToEvent(const ReceivedEvent& received, const PrepareEvent& prepare,
                                         v1::Event& event);
 

@@ -35,7 +35,8 @@ constexpr SqlDialect kPostgres = {
     .micros = "(extract(epoch FROM $) * 1000000)::bigint",
 };
 
-// The table is short-lived work, so it is vacuumed by count instead of by share.
+// The rows of the table are short-lived, so it is vacuumed after a number of deletions, not a
+// share.
 constexpr char kPostgresSchema[] =
     R"(-- An event that is to be published.
 CREATE TABLE IF NOT EXISTS @ (
@@ -85,8 +86,9 @@ CREATE TABLE IF NOT EXISTS @_refused (
 );
 )";
 
-// How the relay reads, whatever the statistics of a table say that is empty at one moment and has a
-// million rows at the next: by the index, as far as it needs, instead of all rows to sort them.
+// Makes the relay read by the index, and only the rows that it needs, instead of sorting all rows.
+// The statistics of a table that is at times empty, and at times has a million rows, would mislead
+// the planner.
 constexpr char kReadByIndex[] =
     "SET enable_seqscan = off; SET enable_bitmapscan = off; SET enable_sort = off";
 
@@ -180,7 +182,7 @@ class PostgresDatabase final : public SqlDatabase {
     if (PQstatus(handle_) != CONNECTION_OK) {
       return absl::UnavailableError(MessageOf(PQerrorMessage(handle_)));
     }
-    // Notices are for people at a terminal.
+    // Notices are meant for interactive users.
     PQsetNoticeProcessor(
         handle_, [](void*, const char*) {}, nullptr);
     const PostgresAnswer answer(PQexec(handle_, setup_.c_str()));
@@ -202,7 +204,7 @@ class PostgresDatabase final : public SqlDatabase {
   using SqlDatabase::Run;
 
   absl::Status Read(const std::string& sql, const SqlValues& values, Visit visit) override {
-    SqlTransaction transaction(*this);  // Of the cursor; it changes nothing.
+    SqlTransaction transaction(*this);  // For the cursor; it changes nothing.
     RETURN_IF_ERROR(transaction.Begin());
     RETURN_IF_ERROR(Run(absl::StrCat("DECLARE outbox_rows NO SCROLL CURSOR FOR ", sql), values));
     for (;;) {
@@ -212,8 +214,8 @@ class PostgresDatabase final : public SqlDatabase {
     return transaction.Commit();
   }
 
-  // Two processes that create the tables at once would fail; the lock is released with the
-  // transaction.
+  // Without the lock, two processes that create the tables at once would fail. The transaction
+  // releases it.
   absl::Status RunScript(const std::string& sql) override {
     const std::string script = absl::StrCat("SELECT pg_advisory_xact_lock(7306930279469);", sql);
     const PostgresAnswer answer(PQexec(handle_, script.c_str()));
@@ -224,7 +226,7 @@ class PostgresDatabase final : public SqlDatabase {
     return IsTrue("SELECT to_regclass($1) IS NOT NULL", table);
   }
 
-  // Of the session: the server releases it when the connection ends, however it does.
+  // A lock of the session: the server releases it when the connection ends, for whatever reason.
   absl::StatusOr<bool> TryLock(const std::string& table) override {
     return IsTrue(
         "SELECT pg_try_advisory_lock(hashtextextended("

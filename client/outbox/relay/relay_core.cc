@@ -295,7 +295,7 @@ absl::Status RelayCore::ForEachRefused(
 
 absl::StatusOr<uint64_t> RelayCore::TakeRefused(std::string_view topic, TakePiece take) {
   uint64_t total = 0;
-  std::optional<int64_t> last;  // What is refused later stays.
+  std::optional<int64_t> last;  // Rows that are refused later stay.
   for (;;) {
     uint64_t taken = 0;
     RETURN_IF_ERROR(ForOperators([&](outbox::RowStore& store) -> absl::Status {

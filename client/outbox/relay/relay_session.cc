@@ -15,9 +15,9 @@ namespace {
 // The maximum number of a topic's rows that are in requests, so that no transaction has more to
 // delete.
 constexpr size_t kMaxRowsOnRecord = 20'000;
-// How long a confirmed row may stay if nothing else is to be written.
+// How long the deletion of a confirmed row may wait for other writes.
 constexpr absl::Duration kCleanUpDelay = absl::Milliseconds(20);
-// What the buffer of a request is expected to take at first.
+// The expected initial size of the buffer of a request.
 constexpr size_t kFirstBatchBytes = 4096;
 
 std::string SetAsideLine(const std::string& topic, const absl::Status& error) {
@@ -53,10 +53,10 @@ absl::Status RelaySession::Load(std::vector<RecordedTopic> topics) {
     OnRecord& on_record = on_record_[topic.name];
     std::vector<Bytes> bodies;
     for (const RecordedRequest& request : std::exchange(topic.requests, {})) {
-      on_record.requests[request.number];  // Also if none of its rows is left.
+      on_record.requests[request.number];  // Even if none of its rows is left.
       if (request.ids.empty()) continue;
-      // Rows that somebody deleted are left out, and so are those that are no events any more,
-      // which are read as new.
+      // Omits rows that were deleted, and rows that are no longer valid events. The latter are read
+      // again as new rows.
       RowIds& found = on_record.requests[request.number];
       Batch batch(0, std::nullopt, kFirstBatchBytes);
       StoredRequest& pending = stored.requests.emplace_back();
@@ -161,7 +161,7 @@ bool RelaySession::CanRead() const {
   return false;
 }
 
-// Reads on when half of what may be in flight is confirmed.
+// Reads further rows when half of the bytes that may be in flight are confirmed.
 RelaySession::Budget RelaySession::BudgetOf(std::string_view name) const {
   const OutboxOptions& options = state_.options;
   size_t requests = 0;

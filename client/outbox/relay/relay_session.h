@@ -20,10 +20,10 @@
 
 namespace eventhub::client::outbox {
 
-// Reads rows, puts them on record as requests, and deletes them when the sender has the hub's
-// confirmation. What one pass writes is one transaction, which is short: rows are read before it.
+// Reads rows, records them as requests, and deletes them when the hub has confirmed the requests to
+// the sender. One pass writes one transaction, which is short, because rows are read before it.
 // After an error of the database the session ends, since the outcome of a transaction may be
-// unknown; the next session begins with what is on record.
+// unknown; the next session begins with the recorded requests.
 //
 // One thread calls Load, then Run. Stop, Wake and WhenDrained are thread-safe. RequestKeeper is for
 // the sender.
@@ -34,13 +34,13 @@ class RelaySession final : public RequestKeeper {
                absl::Duration poll_interval);
   ~RelaySession() override;
 
-  // Loads the requests that are on record.
+  // Loads the recorded requests.
   absl::Status Load(std::vector<RecordedTopic> topics);
 
   // Works until Stop (then OK), or an error of the database.
   absl::Status Run();
   void Stop();
-  // Rows may have been added.
+  // Called when rows may have been added.
   void Wake();
   // Runs `done` on the session's thread once all rows that are committed now are in the hub or set
   // aside. Not run if the session ends before.
@@ -53,13 +53,13 @@ class RelaySession final : public RequestKeeper {
   void Salvage(Topic& topic, uint64_t request) override;
 
  private:
-  // What is on record for a topic.
+  // The recorded state of a topic.
   struct OnRecord {
     RecordedTopic topic{};                // Without requests.
     std::map<uint64_t, RowIds> requests;  // By number.
     bool more = false;                    // There may be rows that are in no request.
   };
-  // How much of a topic may be read now.
+  // The limits on reading a topic at present.
   struct Budget {
     size_t requests = 0;
     size_t rows = 0;
@@ -80,7 +80,7 @@ class RelaySession final : public RequestKeeper {
     std::vector<BadRow> bad;
   };
   using NewRowsByTopic = std::map<std::string, NewRows>;
-  // What a pass writes about one topic.
+  // The changes of one topic in a pass.
   struct Change {
     Topic* topic;
     OnRecord* on_record;
@@ -113,7 +113,7 @@ class RelaySession final : public RequestKeeper {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(state_.mutex);
   void FinishDrains();
 
-  // Updates what is to be on record to what the lane says; whether that changed.
+  // Copies the state of the lane to the state to be recorded; returns whether that changed it.
   static bool UpdateRecord(const Topic& topic, RecordedTopic& record);
   static void ConfirmRecord(Topic& topic, const RecordedTopic& record);
   absl::Status TryToSetAside(Topic& topic);
@@ -124,7 +124,7 @@ class RelaySession final : public RequestKeeper {
   const std::string producer_;
   const absl::Duration poll_interval_;
 
-  // Of the session's thread.
+  // Used by the session's thread.
   std::map<std::string, OnRecord, std::less<>> on_record_;
   absl::Status failed_;
   absl::Duration poll_at_;

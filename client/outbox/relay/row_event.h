@@ -1,4 +1,4 @@
-// An event and the row of an outbox table that stands for it.
+// Conversions between an event and its row in an outbox table.
 #pragma once
 
 #include <optional>
@@ -22,11 +22,11 @@ struct NewRow {
 // INVALID_ARGUMENT, naming the field, if the event or the topic is not valid.
 absl::StatusOr<NewRow> RowOfEvent(std::string_view topic, const v1::Event& event);
 
-// INVALID_ARGUMENT if the row is not an event. An id that is missing is made of the producer's name
-// and the row's id, a time of when the row was created.
+// INVALID_ARGUMENT if the row is not an event. A missing id is made from the producer's name and
+// the row's id; a missing time is the creation time of the row.
 absl::StatusOr<v1::Event> EventOfRow(const std::string& producer, const OutboxRow& row);
 
-// INVALID_ARGUMENT if it is not a name that OutboxRelayOptions.table may have.
+// INVALID_ARGUMENT if the name is not valid for OutboxRelayOptions.table.
 absl::Status CheckTableName(std::string_view table);
 
 }  // namespace eventhub::client::outbox

@@ -15,7 +15,7 @@
 namespace eventhub::client::outbox {
 namespace {
 
-// Of the relay's tables.
+// The version of the relay's tables.
 constexpr int64_t kTableFormat = 1;
 
 int64_t ToInteger(uint64_t number) { return static_cast<int64_t>(number); }
@@ -41,7 +41,7 @@ OutboxRow ToOutboxRow(const SqlDatabase::Row& row) {
 RowStore::RowStore(SqlDatabase& database, std::string table)
     : database_(database), table_(std::move(table)) {}
 
-// Fills in the table, and what the dialect has.
+// Fills in the name of the table and the parts of the dialect.
 std::string RowStore::Sql(std::string_view text) const {
   const SqlDialect& dialect = database_.dialect();
   const auto micros = [&](const char* column) {
@@ -147,7 +147,7 @@ absl::StatusOr<std::optional<RecordedState>> RowStore::TakeOver() {
 }
 
 absl::StatusOr<std::vector<std::string>> RowStore::TopicsWithRows() {
-  // From one to the next by the index, however many rows each has.
+  // Goes from one topic to the next by the index, however many rows each has.
   std::vector<std::string> topics;
   RETURN_IF_ERROR(
       database_.Run(Sql("WITH RECURSIVE found (topic) AS ("
@@ -218,7 +218,7 @@ absl::Status RowStore::DeleteRequest(const std::string& topic, uint64_t number) 
 }
 
 absl::Status RowStore::DeleteRows(const std::string& topic, const RowIds& ids) {
-  // The bounds are what the index is used for; the list is then compared with few rows.
+  // The bounds use the index, so that the list is compared with few rows.
   return database_.Run(
       Sql("DELETE FROM @ WHERE topic = $1 AND id BETWEEN $2 AND $3 AND {id in $4}"),
       {topic, ids.front(), ids.back(), ListOf(ids)});

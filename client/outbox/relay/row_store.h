@@ -28,13 +28,13 @@ struct OutboxRow {
 
 using RowIds = std::vector<int64_t>;
 
-// A request that is on record: rows that are sent together.
+// A recorded request: rows that are sent together.
 struct RecordedRequest {
   uint64_t number = 0;
   RowIds ids{};  // Ascending.
 };
 
-// Where a topic's requests stand; see Lane.
+// The recorded state of a topic; see Lane.
 struct RecordedTopic {
   std::string name{};
   uint64_t epoch = 0;
@@ -43,7 +43,7 @@ struct RecordedTopic {
   std::vector<RecordedRequest> requests{};  // Ascending.
 };
 
-// What a relay finds when it takes over.
+// The recorded state of a table, as a relay finds it when it takes over.
 struct RecordedState {
   std::string producer{};
   std::vector<RecordedTopic> topics{};
@@ -66,19 +66,19 @@ class RowStore {
   absl::Status Open(const std::string& schema);
   void Close();
 
-  // Makes this the relay of the table; unset if another one is. Requests of which no row is left
-  // are removed.
+  // Makes this the relay of the table; returns unset if another one is. Removes requests that have
+  // no rows left.
   absl::StatusOr<std::optional<RecordedState>> TakeOver();
 
   // The topics that have rows.
   absl::StatusOr<std::vector<std::string>> TopicsWithRows();
 
-  // Passes rows of the topic that are in no recorded request, in the order of their ids, at most
+  // Visits rows of the topic that are in no recorded request, in the order of their ids, at most
   // `limit`, until `visit` returns false. `recorded`: there may be recorded requests.
   absl::Status ReadRows(const std::string& topic, bool recorded, size_t limit,
                         absl::FunctionRef<bool(const OutboxRow& row)> visit);
 
-  // Passes the rows of a request, which has at least one.
+  // Visits the rows of a request, which has at least one.
   absl::Status ReadRequest(const std::string& topic, const RowIds& ids,
                            absl::FunctionRef<bool(const OutboxRow& row)> visit);
 
@@ -100,11 +100,11 @@ class RowStore {
   // For operators.
   absl::StatusOr<std::vector<RowCount>> CountRows();
   absl::StatusOr<std::vector<RowCount>> CountRefused();
-  // At most `limit` rows with ids after `after`; an empty topic: of all.
+  // At most `limit` rows with ids after `after`; an empty topic: rows of all topics.
   absl::StatusOr<std::vector<RefusedRow>> ListRefused(std::string_view topic, int64_t after,
                                                       size_t limit);
-  // The first rows that were set aside, up to `last`, at most `limit`: puts them back into the
-  // table, or deletes them. How many.
+  // Puts the first rows that were set aside, up to `last` and at most `limit`, back into the table,
+  // or deletes them. Returns their number.
   absl::StatusOr<uint64_t> RetryRefused(std::string_view topic, int64_t last, size_t limit);
   absl::StatusOr<uint64_t> DiscardRefused(std::string_view topic, int64_t last, size_t limit);
   absl::StatusOr<int64_t> LastRefused(std::string_view topic);
@@ -120,7 +120,7 @@ class RowStore {
 
   SqlDatabase& database_;
   const std::string table_;
-  int64_t generation_ = 0;  // Rises with each take-over.
+  int64_t generation_ = 0;  // Increases with each take-over.
 };
 
 }  // namespace eventhub::client::outbox

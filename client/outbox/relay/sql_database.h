@@ -1,4 +1,4 @@
-// What a relay needs of a database.
+// The interface of a relay to a database.
 #pragma once
 
 #include <cstdint>
@@ -19,11 +19,11 @@ namespace eventhub::client::outbox {
 using SqlValue = std::variant<std::monostate, int64_t, std::string>;
 using SqlValues = std::vector<SqlValue>;
 
-// Where the SQL of databases differs.
+// The differences in the SQL of databases.
 struct SqlDialect {
   // Begins a transaction that will write.
   const char* begin;
-  // The end of a SELECT whose rows must not be changed by others until the transaction ends.
+  // The end of a SELECT that locks its rows until the transaction ends.
   const char* for_update;
   // `id` is in the list $n, where `$` stands for the parameter.
   const char* in_list;
@@ -48,7 +48,7 @@ class SqlDatabase {
    protected:
     ~Row() = default;
   };
-  // Returns whether to go on.
+  // Returns whether to continue.
   using Visit = absl::FunctionRef<bool(const Row& row)>;
 
   virtual ~SqlDatabase() = default;
@@ -57,7 +57,7 @@ class SqlDatabase {
 
   // Opens the connection, unless it is open and usable.
   virtual absl::Status Connect() = 0;
-  // Closes it; undoes an open transaction and releases the lock.
+  // Closes the connection; rolls back an open transaction, and releases the lock.
   virtual void Disconnect() = 0;
 
   // Runs a statement with the values of $1, $2, …, each of which occurs in it, in that order of
@@ -97,7 +97,7 @@ struct RelayDatabase {
   std::function<std::unique_ptr<SqlListener>(std::function<void()> wake)> listen;
 };
 
-// Undoes what it began, unless it was committed.
+// A transaction. Rolled back by the destructor, unless it was committed.
 class SqlTransaction {
  public:
   explicit SqlTransaction(SqlDatabase& database) : database_(database) {}

@@ -26,7 +26,7 @@ using outbox::SqlDialect;
 using outbox::SqlValue;
 using outbox::SqlValues;
 
-// How long a transaction waits for one of another connection.
+// How long a transaction waits for that of another connection.
 constexpr int kSqliteBusyMillis = 5000;
 constexpr absl::Duration kSqlitePoll = absl::Milliseconds(50);
 
@@ -98,7 +98,7 @@ absl::StatusOr<SqliteStatement> PrepareSqlite(sqlite3* database, std::string_vie
   return SqliteStatement(statement);
 }
 
-// The values must stay as they are until the statement has run.
+// The values must not change until the statement has run.
 void BindSqlite(sqlite3_stmt* statement, const SqlValues& values) {
   int at = 1;
   for (const SqlValue& value : values) {
@@ -170,7 +170,7 @@ class SqliteConnection final : public SqlDatabase {
   }
   using SqlDatabase::Run;
 
-  // Rows are read as they are visited.
+  // Rows are read while they are visited.
   absl::Status Read(const std::string& sql, const SqlValues& values, Visit visit) override {
     return Run(sql, values, visit);
   }
@@ -186,7 +186,7 @@ class SqliteConnection final : public SqlDatabase {
     return found;
   }
 
-  // The kernel releases it when the process ends, however it does.
+  // The kernel releases it when the process ends, for whatever reason.
   absl::StatusOr<bool> TryLock(const std::string& table) override {
     const std::string file = absl::StrCat(path_, "-", table, ".lock");
     if (lock_ < 0) lock_ = ::open(file.c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0666);
@@ -215,7 +215,7 @@ class SqliteConnection final : public SqlDatabase {
     if (handle_ == nullptr) return absl::ResourceExhaustedError("SQLite has no memory");
     RETURN_IF_ERROR(SqliteStatus(code, handle_));
     sqlite3_busy_timeout(handle_, kSqliteBusyMillis);
-    // What is on record must be on the disk before it is sent.
+    // A request must be on the disk before it is sent.
     return RunScript("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL");
   }
 

@@ -78,7 +78,7 @@ class StopSignals::Watch {
     }
     sem_post(&signalled);  // The thread finds no objects.
     thread_.join();
-    while (sem_trywait(&signalled) == 0) {  // Signals that nobody was called for.
+    while (sem_trywait(&signalled) == 0) {  // Signals without a call.
     }
   }
 

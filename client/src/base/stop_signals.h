@@ -1,4 +1,4 @@
-// SIGINT and SIGTERM as calls, for programs that run until they are told to stop.
+// Calls a function on SIGINT and SIGTERM, for programs that run until they are stopped.
 #pragma once
 
 #include <functional>

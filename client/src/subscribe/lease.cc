@@ -95,7 +95,7 @@ void Lease::AddOutcome(const Delivery& delivery, size_t first, size_t count,
   pending_bytes_ += delivery.batch().bytes() * count / delivery.batch().size();
   delivery.ForEachRange(first, first + count, [&](OffsetRange range) {
     // An event may have been redelivered under the same lease before the hub was told of its ack.
-    // The ack stands, and is told once.
+    // The ack remains valid, and is reported once.
     if (outcome.kind == Outcome::Kind::kAck) {
       pending_acked_ += acks_.Add(range);
     } else if (queue_ || !retry) {

@@ -8,7 +8,7 @@
 namespace eventhub {
 namespace {
 
-// The part of a limit from which on memory is said to be short.
+// Memory is reported as short from this part of a limit on.
 constexpr double kShort = 0.75;
 
 }  // namespace

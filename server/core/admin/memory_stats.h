@@ -1,4 +1,4 @@
-// The parts of the hub's memory in reports, and what is said about those that are nearly used up.
+// Reports the parts of the hub's memory, with findings for those that are nearly used up.
 #pragma once
 
 #include <cstddef>
@@ -21,16 +21,16 @@ struct MemoryUse {
 // "12.3 MiB".
 std::string MebiBytes(size_t bytes);
 
-// Adds a part that uses its memory as it should, however much that is: a cache, or a queue.
+// Adds a part that may use all of its memory: a cache, or a queue.
 void AddMemoryShare(const MemoryUse& use, v1::MemoryStats* stats);
 
-// Adds a part that is short of memory when most of it is used; then it is a finding, which ends
-// with what `advice` returns: what holds the memory, and how to release it.
+// Adds a part that is short of memory when most of it is used, and then a finding, which ends with
+// the result of `advice`: what holds the memory, and how to release it.
 void AddMemoryShare(const MemoryUse& use, absl::FunctionRef<std::string()> advice,
                     v1::MemoryStats* stats);
 
-// Names the host that holds the most of a limit of which a unit takes `unit` bytes; empty if nobody
-// holds anything.
+// Names the host that holds the most units of a limit, at `unit` bytes each; empty if no host holds
+// any.
 std::string LargestHost(const HostShares& shares, size_t unit = 1);
 
 }  // namespace eventhub

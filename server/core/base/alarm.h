@@ -28,7 +28,7 @@ class AlarmTarget {
 // Thread-safe.
 class Alarm {
  public:
-  // If `run` is false, nothing happens automatically: whoever moves the clock calls RunDue.
+  // If `run` is false, nothing happens automatically: the owner of the clock calls RunDue.
   Alarm(const Clock& clock, bool run);
   ~Alarm();
 

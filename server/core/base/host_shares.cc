@@ -39,7 +39,7 @@ std::optional<HostShares::Use> HostShares::Largest() const {
 
 size_t HostShares::Left(size_t has) const {
   const size_t free = limit_ - std::min(used(), limit_);
-  // With nothing it may take what is there: a limit may be smaller than two of what is taken.
+  // A host that holds nothing may take all that is left: the limit may be smaller than two amounts.
   if (has == 0) return free;
   return free > has ? (free - has) / 2 : 0;
 }

@@ -20,7 +20,7 @@ namespace eventhub {
 // Thread-safe. Outlives its accounts and parts.
 class HostShares {
  public:
-  // What one host holds.
+  // The amount that one host holds.
   class Account;
   // A held amount, until its destruction.
   class Part;
@@ -32,10 +32,10 @@ class HostShares {
   // Returns the account of a host, which exists while it is referenced. `host`: see HostOf.
   std::shared_ptr<Account> Of(const std::string& host);
 
-  // Takes an amount for a host; nullopt if it may not have it.
+  // Takes an amount for a host; nullopt if the host may not have so much.
   std::optional<Part> Take(const std::string& host, size_t amount);
 
-  // What a host holds.
+  // The amount that a host holds.
   struct Use {
     std::string host;
     size_t amount = 0;
@@ -47,7 +47,7 @@ class HostShares {
   size_t used() const { return used_.load(std::memory_order_relaxed); }
 
  private:
-  // An amount, of which a host holds `has`, that the host may have in addition.
+  // The amount that a host that holds `has` may take in addition.
   size_t Left(size_t has) const;
 
   const size_t limit_;
@@ -64,14 +64,14 @@ class HostShares::Account {
   Account(const Account&) = delete;
   Account& operator=(const Account&) = delete;
 
-  // Adds `amount`; false, with nothing added, if the host may not have so much more.
+  // Adds `amount`; returns false, with nothing added, if the host may not have so much more.
   bool Take(size_t amount);
-  // Adds `amount` in any case: for what exists already.
+  // Adds `amount` in any case, for amounts that exist already.
   void Add(size_t amount);
   void Release(size_t amount);
 
   size_t used() const { return used_.load(std::memory_order_relaxed); }
-  // How much more the host may have.
+  // The amount that the host may take in addition.
   size_t left() const { return shares_.Left(used()); }
 
  private:

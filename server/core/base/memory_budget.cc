@@ -10,7 +10,7 @@ void MemoryBudget::Release(size_t bytes) {
 bool MemoryBudget::NotifyWhenFree(Watermark::Waiter& waiter) {
   if (!spent()) return false;
   if (!freed_.NotifyPast(freed_.value(), waiter)) return false;
-  // Memory may have been freed between the check and the registration, with nobody to wake.
+  // Memory may have been freed between the check and the registration, without a waiter to wake.
   return spent() || !freed_.Cancel(waiter);
 }
 

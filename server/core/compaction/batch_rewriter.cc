@@ -78,7 +78,7 @@ void BatchRewriter::Add(const RecordBatch& batch, const std::vector<bool>& keep)
   const uint64_t removed_before = removed_.events;
   const std::vector<Event> events = EventsOf(batch, keep, &removed_);
   if (removed_.events == removed_before) return Append(batch);
-  // What earlier compactions saved is accounted for in the first part with removed events.
+  // The bytes saved by earlier compactions are counted in the first part with removed events.
   uint64_t saved_before = batch.header.removed_bytes;
   uint64_t bytes_before = batch.header.bytes_before;
   for (size_t at = 0; at < events.size();) {

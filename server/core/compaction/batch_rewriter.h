@@ -30,11 +30,11 @@ class BatchRewriter {
   // before do not matter. A batch that is gone needs none.
   void Add(const RecordBatch& batch, const std::vector<bool>& keep);
 
-  // Returns what changes. The batches that were added in vain are not part of it.
+  // Returns the changes, without batches that were added and stay as they are.
   RewrittenBatches Finish() &&;
 
  private:
-  // What identifies the content of a batch, since compaction only removes events.
+  // Identifies the content of a batch, because compaction only removes events.
   struct Content {
     uint32_t count;
     uint32_t removed;

@@ -81,7 +81,7 @@ absl::Status TopicCompaction::Run(const Cancellation& cancellation) {
       if (cancellation.cancelled()) return absl::CancelledError("compaction is cancelled");
       absl::Status status = pass.topic->closing() ? absl::OkStatus() : Advance(pass);
       if (pass.topic->closing() || !status.ok()) pass.state.next = pass.state.end.offset;
-      // A deletion may have taken the events away under the step.
+      // A deletion may have removed the events during the step.
       if (!status.ok() && !pass.topic->closing()) first_error.Update(status);
     }
     passes.erase(std::remove_if(passes.begin(), passes.end(),
@@ -101,7 +101,7 @@ std::vector<TopicCompaction::Pass> TopicCompaction::DuePasses(absl::Status* firs
     for (PartitionLog* log : view->partitions) {
       Pass pass{topic, log, {}, ToDuration(latest.delete_marker_age())};
       const absl::Status begun = BeginIfDue(pass, ToDuration(latest.min_age()));
-      if (topic->closing()) break;  // A deletion may have taken the events away meanwhile.
+      if (topic->closing()) break;  // A deletion may have removed the events meanwhile.
       first_error->Update(begun);
       if (begun.ok() && pass.state.in_progress()) passes.push_back(std::move(pass));
     }
@@ -122,7 +122,7 @@ absl::Status TopicCompaction::BeginIfDue(Pass& pass, absl::Duration min_age) con
   const uint64_t held = state.compacted_to.bytes_before - log.start_bytes() - state.removed.bytes;
   const uint64_t due = std::max(static_cast<uint64_t>(options_.growth * static_cast<double>(held)),
                                 options_.min_bytes);
-  if (appended(end) < due) return absl::OkStatus();  // Without a look at the disk.
+  if (appended(end) < due) return absl::OkStatus();  // Without reading the disk.
   ASSIGN_OR_RETURN(const BatchInfo last, store_.FindBatch(log.topic(), log.id(), end.offset + -1));
   LogPosition to{last.base, last.header.bytes_before};
   const absl::Time now = clock_.DeletionTime();

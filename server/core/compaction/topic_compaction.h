@@ -38,7 +38,8 @@ struct CompactionOptions {
 // repeats what it removed.
 //
 // An event may be superseded while a step is being decided, or its superseding event may not be
-// visible yet: then it stays, or goes a moment early, which nobody can tell from a later read.
+// visible yet. Then it stays, or is removed a moment early, which cannot be distinguished from a
+// later read.
 //
 // Used by one thread; blocks it on the disk and on commits.
 class TopicCompaction {
@@ -60,7 +61,7 @@ class TopicCompaction {
     CompactionState state;
     absl::Duration delete_marker_age;
   };
-  // What a step changes.
+  // The changes of a step.
   struct Step {
     RewrittenBatches rewritten;
     std::vector<std::pair<KeyHash, Offset>> gone_markers;

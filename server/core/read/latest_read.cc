@@ -74,7 +74,7 @@ absl::StatusOr<v1::GetLatestResponse> ReadLatest(const v1::GetLatestRequest& req
   PartitionLog& log = *view->partitions[partition];
   for (;;) {
     ASSIGN_OR_RETURN(const Offset latest, LookUp(request.key(), topic, log, store));
-    // An event that is not visible yet may be lost, and the one before it is not known any more.
+    // An event that is not visible yet may be lost, and its predecessor is no longer known.
     if (latest >= log.end()) RETURN_IF_ERROR(writer.AwaitVisible());
     absl::StatusOr<v1::GetLatestResponse> response = ReadAt(latest, log, store);
     if (response.ok()) {
@@ -83,8 +83,8 @@ absl::StatusOr<v1::GetLatestResponse> ReadLatest(const v1::GetLatestRequest& req
     }
     if (topic.closing()) return TopicBeingDeleted(topic.name());
     if (!absl::IsNotFound(response.status())) return response.status();
-    // The event was superseded and removed, or was a delete marker and is removed; another look-up
-    // tells. Compaction of a partition takes longer than this loop.
+    // The event was superseded and removed, or it was a delete marker and was removed. Another
+    // look-up finds out. Compaction of a partition takes longer than this loop.
     ASSIGN_OR_RETURN(const Offset now, LookUp(request.key(), topic, log, store));
     if (now == latest) {
       return absl::DataLossError(absl::StrCat("topic ", topic.name(), ": the event at offset ",

@@ -24,7 +24,7 @@ namespace eventhub {
 using KeyHash = std::array<char, 16>;
 KeyHash HashOfLatestKey(absl::string_view key);
 
-// What compaction knows of an event.
+// An event, as compaction sees it.
 struct KeyedEvent {
   absl::string_view key;  // Empty: none. Views the event.
   bool delete_marker = false;

@@ -32,7 +32,7 @@ void Topic::Apply(TopicSettings settings, const std::vector<LogBounds>& bounds) 
       const PartitionId id(static_cast<uint32_t>(partitions_.size()));
       partitions_.push_back(
           std::make_unique<PartitionLog>(id_, id, b, mark_, store_.visible_commits()));
-      // Only a loaded topic has any, and nobody writes to it yet.
+      // Only a loaded topic has any, and no thread writes to it yet.
       held_bytes_.fetch_add(b.end_bytes - b.start_bytes - b.removed.bytes,
                             std::memory_order_relaxed);
     }
