@@ -70,7 +70,7 @@ TEST_F(DirectoryBlobStoreTest, NamesDataByItsDigest) {
                                   "9069"));
   EXPECT_EQ(*store_->Get(PutOk("Hello World!")), "Hello World!");
   EXPECT_EQ(*store_->Get(PutOk("")), "");
-  // Any store on the directory has it.
+  // Any store on the directory returns it.
   ASSERT_OK_AND_ASSIGN(const auto other, DirectoryBlobStore::Open({.directory = root_}));
   EXPECT_EQ(*other->Get(PutOk("Hello World!")), "Hello World!");
 }
@@ -83,7 +83,7 @@ TEST_F(DirectoryBlobStoreTest, VerifiesWhatItReturns) {
   std::ofstream(file) << "torn";
   std::filesystem::resize_file(file, 1);
   EXPECT_THAT(store_->Get(uri), StatusIs(absl::StatusCode::kDataLoss));
-  // A file that was torn is replaced.
+  // A torn file is replaced.
   EXPECT_EQ(*store_->Get(PutOk("data")), "data");
   std::filesystem::remove(file);
   EXPECT_THAT(store_->Get(uri), StatusIs(absl::StatusCode::kNotFound));
@@ -190,7 +190,7 @@ TEST_F(ClaimCheckTest, FollowsReferencesOfOtherPrograms) {
   reference.set_string(PutOk("from JSON"));
   EXPECT_THAT(claims_.Redeem(event), IsOk());
   EXPECT_EQ(event.data(), "from JSON");
-  // The data that is there is the same, by the specification.
+  // By the specification, data that is present equals the referenced data.
   (*event.mutable_attributes())["dataref"].set_uri("https://example.com/1");
   EXPECT_THAT(claims_.Redeem(event), IsOk());
   EXPECT_EQ(event.data(), "from JSON");

@@ -1,4 +1,4 @@
-// Faults: the details of dead letters, what becomes of them, and redrives to one pipeline.
+// Faults: the details and states of dead letters, and redrives to one pipeline.
 #include <memory>
 #include <string>
 #include <utility>
@@ -89,7 +89,7 @@ class FaultsTest : public SubscriptionAdminTest {
     for (const Letter& letter : List(selector)) pipelines.push_back(letter.fault().pipeline());
     return pipelines;
   }
-  // Of all faults, whatever their state: `pipeline: state, failures`.
+  // All faults, in any state: `pipeline: state, failures`.
   std::vector<std::string> States() {
     v1::DeadLetterSelector all;
     for (int state = Letter::STATE_OPEN; state <= Letter::STATE_DISCARDED; ++state) {
@@ -197,7 +197,7 @@ TEST_F(FaultsTest, EachPipelineHasALetterAndIsRedrivenAlone) {
   EXPECT_EQ(Stats().open_dead_letters(), 1u);
   EXPECT_EQ(Discard(OfPipeline("charge")), 1u);
   EXPECT_EQ(Stats().open_dead_letters(), 0u);
-  // Those that are closed are not open for another decision.
+  // Closed faults cannot be closed again.
   EXPECT_EQ(Discard({}), 0u);
   EXPECT_EQ(Redrive({}).events(), 0u);
 }
@@ -209,7 +209,7 @@ TEST_F(FaultsTest, RedrivesOfOneEventAreJoinedUntilItIsDelivered) {
   EXPECT_EQ(Redrive(OfPipeline("B")).events(), 1u);
   const Received event = Next();
   EXPECT_THAT(event.pipelines, ElementsAre("A", "B"));
-  // In flight to others; its turn comes afterwards.
+  // It is in flight to other pipelines, and follows afterwards.
   const v1::RedriveDeadLettersResponse busy = Redrive(OfPipeline("C"));
   EXPECT_EQ(busy.events(), 0u);
   EXPECT_EQ(busy.in_flight(), 1u);
@@ -218,7 +218,7 @@ TEST_F(FaultsTest, RedrivesOfOneEventAreJoinedUntilItIsDelivered) {
   EXPECT_THAT(Next().pipelines, ElementsAre("C"));
 }
 
-// Neighbors in the log share a frame, but not what they are for.
+// Neighbors in the log share a frame, but not their pipelines.
 TEST_F(FaultsTest, NeighborsAreRedrivenToTheirOwnPipelines) {
   SetUpEvents(Queue(), {"a", "b", "c", "d"});
   ParkNext({FaultDetailOf("A")});
@@ -307,7 +307,7 @@ TEST_F(FaultsTest, AFaultThatFailsAgainIsTheSame) {
   EXPECT_THAT(Pipelines(InState(Letter::STATE_OPEN)), IsEmpty());
 }
 
-// After a seek back, the event comes again although its letter is still open.
+// After a seek back, the event is delivered again although its letter is still open.
 TEST_F(FaultsTest, ARepetitionReplacesTheOpenLetter) {
   SetUpEvents(Queue(), {"a"});
   ParkNext({FaultDetailOf("charge")});
@@ -343,7 +343,7 @@ TEST_F(FaultsTest, StatesSurviveARestart) {
   EXPECT_TRUE(consumer_->AckAll({event}));
   EXPECT_THAT(Pipelines(InState(Letter::STATE_RESOLVED)), ElementsAre("B"));
   consumer_.reset();
-  // Nothing is left in a deleted subscription's name.
+  // A deleted subscription leaves no records behind.
   ASSERT_THAT(rig_.DeleteSubscription("s"), IsOk());
   ASSERT_THAT(rig_.Subscribe(Queue()), IsOk());
   EXPECT_THAT(States(), IsEmpty());
@@ -497,7 +497,7 @@ TEST_F(FaultsTest, AreRedrivenInPages) {
     ASSERT_OK_AND_ASSIGN(const v1::RedriveDeadLettersResponse page, rig_.Redrive(request));
     pages.push_back(page.events());
     request.set_page_token(page.next_page_token());
-    // These fail again at once; their letters are for another time.
+    // These fail again at once; this call does not cover their new letters.
     if (pages.size() == 1) {
       ParkNext({FaultDetailOf("charge")});
       ParkNext({FaultDetailOf("charge")});
@@ -537,7 +537,7 @@ TEST_F(FaultsTest, ClosedOnesAreForgottenInTime) {
       StatusIs(absl::StatusCode::kCancelled));
 }
 
-// A dead letter that fails in a subscription of its topic keeps what is known of the first failure.
+// A dead letter that fails in a subscription of its topic keeps the details of the first failure.
 TEST_F(FaultsTest, DetailOfALaterFailureHasNumberedAttributes) {
   SetUpEvents(Queue(), {"a"});
   ParkNext({FaultDetailOf("first")});

@@ -294,7 +294,7 @@ TEST_F(PendingLimitsTest, AcksMakeNoMoreRangesThanMemoryAllows) {
   EXPECT_GT(AckHalf(), 0u);
   EXPECT_GT(Used(), 10 * PendingRanges::kRangeBytes);
   EXPECT_LE(Used(), kMax);
-  // What is at the ends of ranges can always be acked, one by one, or as a whole.
+  // Events at the ends of ranges can always be acked, one by one, and so can whole ranges.
   const uint64_t epoch = events_.front().epoch;
   const int64_t last = kEvents - 1;
   if (left_.contains(last)) {
@@ -385,7 +385,7 @@ TEST_F(PendingLimitsTest, ATransactionIsRefusedAsAWhole) {
   EXPECT_EQ(Used(), PendingRanges::kRangeBytes);
 }
 
-// What takes the memory is said.
+// Findings name what takes the memory.
 TEST_F(PendingLimitsTest, ShortageIsAFinding) {
   EXPECT_EQ(rig_.broker().GetStats(kTester).memory().findings_size(), 0);
   AckHalf();

@@ -1,4 +1,4 @@
-// The order of visibility under many threads: whoever sees part of a commit sees all of it.
+// The order of visibility with many threads: an observer that sees part of a commit sees all of it.
 // Consumers forward their events in transactions from one topic to the next, and disconnect without
 // settling; dead letters are redriven, delayed events become due or are cancelled, a link advances,
 // and routes copy. Each delivery and each report is compared with the events that can be read at

@@ -1,4 +1,4 @@
-// A damaged directory: what is torn or flipped is found, is told, and loses nothing else.
+// A damaged directory: torn and flipped bytes are found and reported, and lose nothing else.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 

@@ -87,7 +87,7 @@ INSTANTIATE_TEST_SUITE_P(Postgres, PostgresRelayTest,
                          testing::Values(RelayPlaceKind{"Postgres", &MakePostgresPlace}),
                          [](const auto& info) { return std::string(info.param.name); });
 
-// Ids are handed out before the commit: one that remembers the last id it saw would skip the row.
+// Ids are assigned before the commit, so a relay that remembers the last id would skip the row.
 TEST_P(PostgresRelayTest, ATransactionThatCommitsLateIsNotSkipped) {
   Open();
   ServiceConnection late(place().options);
@@ -129,8 +129,8 @@ TEST_P(PostgresRelayTest, ARowThatAppearsBetweenThoseInFlightIsNotSkipped) {
   ExpectEmpty();
 }
 
-// Transaction numbers are no order either: the first transaction here has the lower one, and its
-// event comes second because it waited for the row of the second.
+// Transaction numbers are not an order either: the first transaction here has the lower number, but
+// its event is second, because it waited for the row of the second one.
 TEST_P(PostgresRelayTest, CauseComesBeforeEffect) {
   ASSERT_THAT(place_->Execute("CREATE TABLE orders (state TEXT)"), IsOk());
   ASSERT_THAT(place_->Execute("INSERT INTO orders VALUES ('new')"), IsOk());
@@ -147,13 +147,13 @@ TEST_P(PostgresRelayTest, CauseComesBeforeEffect) {
   ASSERT_THAT(first.Execute("UPDATE orders SET state = 'shipped'"), IsOk());
   EXPECT_THAT(InsertIntoOutbox(first.get(), "t", MakeEvent("shipped")), IsOk());
   ASSERT_THAT(first.Execute("COMMIT"), IsOk());
-  // A transaction that is still open delays nobody.
+  // An open transaction does not delay others.
   EXPECT_THAT(Drain(), IsOk());
   EXPECT_THAT(hub_->Ids("t"), ElementsAre("paid", "shipped"));
 }
 
-// The server knows little about a table that was empty a moment ago. Each pass must not read all of
-// it.
+// The statistics of a table that was empty a moment ago are outdated. Still, a pass must not read
+// all of it.
 TEST_P(PostgresRelayTest, ABacklogIsReadByTheIndex) {
   constexpr int kRows = 60'000;
   EXPECT_THAT(place_->Execute(absl::StrCat(

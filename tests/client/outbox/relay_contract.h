@@ -1,5 +1,5 @@
-// What the relay of each database must do. Include it in one file of a program, and instantiate
-// RelayTest there.
+// Tests of the contract of a relay, for each database. Include it in one file of a program, and
+// instantiate RelayTest there.
 //
 // EVENTHUB_TEST_OUTBOX_SEED repeats a run of the model test.
 #pragma once
@@ -98,7 +98,7 @@ class RelayTest : public testing::TestWithParam<RelayPlaceKind> {
     MutexLock lock(mutex_);
     return lines_;
   }
-  // Nothing is left behind that would grow for ever.
+  // Nothing remains that would grow for ever.
   void ExpectEmpty() {
     EXPECT_EQ(place_->CountOf("eventhub_outbox"), 0);
     EXPECT_EQ(place_->CountOf("eventhub_outbox_requests"), 0);
@@ -297,7 +297,7 @@ TEST_P(RelayTest, ARelayThatLostItsPlaceWritesNothing) {
   Open();
   EXPECT_THAT(Insert("a"), IsOk());
   EXPECT_THAT(Drain(), IsOk());
-  // As if another had taken over, in spite of the lock.
+  // As if another relay had taken over despite the lock.
   EXPECT_THAT(place_->Execute("UPDATE eventhub_outbox_relay SET generation = generation + 1"),
               IsOk());
   EXPECT_THAT(Insert("b"), IsOk());
@@ -370,7 +370,7 @@ TEST_P(RelayTest, ForgottenProducersAreIntroducedAgain) {
   EXPECT_THAT(hub_->Ids("t"), ElementsAre("a", "b"));
 }
 
-// client/outbox/FORMAT.md says what is stored.
+// The format of client/outbox/FORMAT.md.
 TEST_P(RelayTest, ContinuesWithWhatIsOnRecord) {
   for (const char* id : {"a", "b", "c", "d"}) EXPECT_THAT(Insert(id), IsOk());
   EXPECT_THAT(place_->Execute("INSERT INTO eventhub_outbox_relay (format, producer, generation) "
@@ -421,8 +421,8 @@ TEST_P(RelayTest, ChecksItsOptions) {
   EXPECT_THAT(place_->CreateTables(), IsOk());
 }
 
-// Random transactions, faults of the hub and of the database, and restarts of the relay: what was
-// committed is in the hub exactly once, in order.
+// Random transactions, faults of the hub and of the database, and restarts of the relay: committed
+// events are in the hub exactly once, in order.
 TEST_P(RelayTest, Model) {
   const uint64_t seed = EnvNumber("EVENTHUB_TEST_OUTBOX_SEED", std::random_device()());
   std::cout << "EVENTHUB_TEST_OUTBOX_SEED=" << seed << std::endl;

@@ -1,4 +1,4 @@
-// How much a pipeline costs for each event, counted in allocations.
+// Counts the allocations of a pipeline per event.
 
 #include <memory>
 #include <string>
@@ -13,7 +13,7 @@ namespace {
 
 using internal::Engine;
 
-// Settles at once, and knows no transactions.
+// Settles at once, without transactions.
 class SilentHost final : public internal::Host {
  public:
   void Settle(internal::Trigger&, client::Outcome) override { ++settled_; }

@@ -43,7 +43,7 @@ class CallTest : public testing::Test {
     replies_.at(number)(answer);
     test.Run();
   }
-  // What was asked since the last call.
+  // The requests since the last call of this function.
   std::vector<int> Asked() { return std::exchange(asked_, {}); }
 
   std::vector<int> asked_;
@@ -247,7 +247,7 @@ TEST_F(CallTest, TheCircuitOpensAndTriesOneUnit) {
   Asked();
   test.Advance(absl::Seconds(4));
   EXPECT_THAT(Asked(), IsEmpty());
-  // For twice as long after each trial that fails; nobody is given up meanwhile.
+  // Open for twice as long after each failed trial; no unit fails meanwhile.
   absl::Duration open_for = absl::Seconds(5);
   for (int trial = 0; trial < 4; ++trial) {
     test.Advance(open_for);
@@ -268,7 +268,7 @@ TEST_F(CallTest, TheCircuitOpensAndTriesOneUnit) {
 }
 
 TEST_F(CallTest, APoisonousUnitIsFoundOutByTheOthersSuccess) {
-  // It fails as if the service were down, which it is not for others.
+  // One unit fails as if the service were down; the service answers the others.
   TestProcessor test(Rules({Asking(
       {.retry = {.max_attempts = 3, .max_delay = absl::Seconds(1)}, .breaker = {.failures = 2}})}));
   test.Deliver(NumberEvent(666));

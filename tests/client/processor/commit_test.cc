@@ -1,5 +1,5 @@
-// Exactly once: how events and their effects get into transactions, and what becomes of them when
-// the hub, the connection or the process fails.
+// Exactly once: how events and their effects are grouped into transactions, and what happens to
+// them when the hub, the connection or the process fails.
 
 #include "eventhub/error.h"
 #include "tests/client/processor/processor_fixture.h"
@@ -213,8 +213,8 @@ TEST(CommitTest, ACrashAfterTheCommitRepeatsNothing) {
   EXPECT_EQ(test.unsettled(), 0u);
 }
 
-// A dead letter cannot be made in a transaction, so what the other pipelines publish is committed
-// before, under ids that the hub knows again.
+// A transaction cannot create a dead letter, so the events of the other pipelines are committed
+// before, under ids that the hub recognizes.
 TEST(CommitTest, ACrashBeforeTheDeadLetterRepeatsNothing) {
   bool bad = true;
   TestProcessor test(

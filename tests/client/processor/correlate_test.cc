@@ -1,4 +1,4 @@
-// Correlations: one end for each key, whatever crashes, comes twice, comes late or is moved back.
+// Correlations: one end for each key, despite crashes, repeated and late events, and seeks back.
 
 #include <map>
 #include <random>
@@ -223,7 +223,7 @@ TEST(CorrelateTest, LateEventsGoOnOnceIfToldSo) {
   EXPECT_THAT(DataOf(test), SizeIs(2));
 }
 
-// It was processed in time, but appended too late; the timer is behind it.
+// The event is processed in time, but was appended too late; the timer comes after it.
 TEST(CorrelateTest, TimeIsWhenTheHubAppendedAnEvent) {
   TestProcessor test(Rules({Pair()}));
   test.HoldViews(true);
@@ -277,7 +277,7 @@ TEST(CorrelateTest, AFirstEventMayBeAllThereIsToWaitFor) {
   EXPECT_EQ(test.emitted().back().event.type(), "eventhub.correlation.forgotten");
 }
 
-// What a later step failed at did not happen, until it is redriven.
+// An event that fails in a later step does not count until it is redriven.
 TEST(CorrelateTest, AFaultUndoesWhatItsEventCollected) {
   bool fails = true;
   TestProcessor test(Rules({Pipeline("pair")
@@ -437,7 +437,7 @@ TEST(CorrelateTest, TheCacheForgetsWhatWasNotUsedForLongest) {
   EXPECT_THAT(DataOf(test), ElementsAre("complete 0: a0 again0 b0"));
 }
 
-// Timers are the processor's own events, and concern nobody else.
+// Timers are the processor's own events; other pipelines do not get them.
 TEST(CorrelateTest, TimersComeToTheirPipelineAlone) {
   size_t seen = 0;
   TestProcessor test(Rules({Pair(), Pipeline("all").ForEach([&](const v1::Event&) { ++seen; }),
@@ -510,7 +510,7 @@ TEST(CorrelationStateTest, IsEncodedAsTheFormatSays) {
   EXPECT_FALSE(DecodeCorrelationState(absl::StrCat("\x02", bytes.substr(1))).ok());
 }
 
-// Random facts, repetitions, faults, crashes, moves and silence, against what follows from the log.
+// Random facts, repetitions, faults, crashes, seeks and pauses, compared with a model of the log.
 class CorrelateModelTest : public testing::TestWithParam<int> {
  protected:
   struct Published {
@@ -577,7 +577,7 @@ class CorrelateModelTest : public testing::TestWithParam<int> {
     }
   }
 
-  // What must be told of a key. The first good event opens it.
+  // The expected end of a key. The first event that does not fail opens the correlation.
   static std::string Expected(int key, const std::vector<Published>& log) {
     std::string ids;
     std::set<std::string> types;

@@ -1,4 +1,4 @@
-// What a fault says, and the redrive of an event to one pipeline.
+// The contents of faults, and the redrive of an event to one pipeline.
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -122,7 +122,7 @@ TEST(FaultTest, ARedriveToAPipelineThatIsGoneFailsAgain) {
   ASSERT_THAT(test.faults(), SizeIs(1));
   EXPECT_EQ(test.faults()[0].pipeline, "old");
   EXPECT_EQ(test.faults()[0].type, "NOT_FOUND");
-  // One of two is there, and does its work.
+  // One of the two pipelines exists, and processes the event.
   test.Redrive(offset, {"old", "new"});
   EXPECT_THAT(Emitted(test), ElementsAre("out:1", "out:1"));
   EXPECT_THAT(Settled(test), ElementsAre("ack 1", "park 1", "park 1"));

@@ -151,7 +151,7 @@ class LookupTest : public testing::Test {
     event.set_subject(subject);
     return event;
   }
-  // Answers the first that was asked.
+  // Answers the first request.
   void Answer(TestProcessor& test, absl::StatusOr<Name> answer) {
     ASSERT_THAT(asked_, testing::Not(IsEmpty()));
     Reply<Name> reply = std::move(asked_.front().second);
@@ -256,7 +256,7 @@ TEST_F(LookupTest, NobodyIsAskedForUnitsThatAreLost) {
   test.Deliver(About(2, "y"));
   test.Reconnect();
   Answer(test, Name{"X"});
-  // Both were delivered again, and ask for what the first ones did not get.
+  // Both were redelivered, and repeat the unanswered requests.
   while (!asked_.empty()) Answer(test, Name{asked_.front().first});
   test.Advance(absl::Minutes(1));
   while (!asked_.empty()) Answer(test, Name{asked_.front().first});

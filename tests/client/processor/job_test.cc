@@ -1,4 +1,4 @@
-// Jobs: step by step to the end, each step once, whatever crashes.
+// Jobs: step by step to the end, each step once, despite crashes.
 
 #include <map>
 #include <random>
@@ -20,7 +20,7 @@ using internal::DecodeJobState;
 using internal::EncodeJobState;
 using internal::JobState;
 
-// Counts to the number that is the data of the event which begins it, two in a step.
+// A job that counts to the number in its first event, two numbers per step.
 JobProgress CountOn(const Job& job) {
   const int last = std::stoi(job.start->data());
   const int next = static_cast<int>(job.items) + 2;

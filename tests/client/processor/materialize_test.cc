@@ -1,4 +1,4 @@
-// Pipelines that materialize views: order, replays, what is read back, faults, crashes.
+// Pipelines that materialize views: order, replays, events read back, faults, crashes.
 
 #include <functional>
 #include <map>
@@ -197,8 +197,8 @@ TEST_F(MaterializeTest, OnlyWhatIsMissingIsReadBack) {
   EXPECT_EQ(NumberOf("a"), 5);
 }
 
-// The first event is in progress when its process dies, and those behind it are settled. The next
-// process has another view.
+// The first event is in progress when its process dies, and the events after it are settled. The
+// next process has another view.
 TEST_F(MaterializeTest, WhatWasSettledOutOfOrderIsReadBack) {
   bool stuck = true;
   std::vector<Reply<Number>> replies;
@@ -269,7 +269,7 @@ TEST_F(MaterializeTest, DeadLettersAreNoFaultsAgainWhenTheyAreReadBack) {
   EXPECT_EQ(NumberOf("a"), 3);
 }
 
-// A rule that was corrected: the second time, numbers are ten times as large.
+// A corrected rule: the second version makes numbers ten times as large.
 class RewindTest : public MaterializeTest {
  protected:
   ProcessorOptions Corrected() {
@@ -279,7 +279,7 @@ class RewindTest : public MaterializeTest {
                          : Row{.key = event.partition_key(), .values = {int64_t{number} * 10}};
     })});
   }
-  // One row that the corrected rule does not make, and one that it does.
+  // A row that the corrected rule does not make, and one that it does.
   void DeliverSome(TestProcessor& test) {
     test.Deliver(NumberEvent(1, "gone"));
     for (int i = 2; i < 6; ++i) test.Deliver(NumberEvent(i, "a"));
@@ -458,7 +458,7 @@ TEST_F(ExpireTest, ExpiresOnceWhateverCrashes) {
   EXPECT_EQ(test.unsettled(), 0u);
 }
 
-// A store that fails when told to.
+// A store that fails on request.
 class FlakyStore final : public ViewStore {
  public:
   explicit FlakyStore(int& failures) : failures_(failures) {}

@@ -1,5 +1,5 @@
-// Random events, answers, failures, reconnects and crashes, against a model of what must come out:
-// each effect of each event once, in order per key, and nothing of what failed.
+// Random events, answers, failures, reconnects and crashes, compared with a model: each effect of
+// each event occurs once, in order per key, and failed events have none.
 
 #include <cstdlib>
 #include <map>
@@ -12,7 +12,7 @@
 namespace eventhub::processor {
 namespace {
 
-// Which events which pipelines give up on, whenever they are delivered.
+// Determines which pipelines give up on which events, in every delivery.
 bool IsPoison(const std::string& pipeline, int number) {
   if (pipeline == "call") return number % 13 == 5;
   if (pipeline == "split") return number % 11 == 3;
@@ -193,7 +193,7 @@ class ModelTest : public testing::TestWithParam<int> {
     EXPECT_EQ(sum, expected_sum);
   }
 
-  // Numbers ascend, and so they do for each key.
+  // Numbers ascend, and therefore also for each key.
   void CheckOrder(const TestProcessor& test) {
     std::map<std::string, int> last;
     for (const EmittedEvent& emitted : test.emitted()) {

@@ -1,5 +1,5 @@
-// The steps that do not wait, several pipelines side by side, faults, and what emitted events
-// carry.
+// Steps that do not wait, several pipelines side by side, faults, and the attributes of emitted
+// events.
 
 #include <stdexcept>
 
@@ -83,7 +83,7 @@ TEST(PipelineTest, CompletesWhatItEmits) {
   EXPECT_EQ(event.attributes().at("correlationid").string(), "7");
   EXPECT_EQ(event.attributes().at("traceparent").string(), "00-ab");
 
-  // The same cause from another source is another cause; a correlation is carried on.
+  // The same id from another source is another cause; the correlation id is passed on.
   cause.set_source("/elsewhere");
   (*cause.mutable_attributes())["correlationid"].set_string("c");
   test.Deliver(cause);

@@ -79,7 +79,7 @@ TEST_F(PostgresViewTest, ProcessesShareAView) {
   ASSERT_THAT(two, IsOk());
   EXPECT_EQ(WriteRows(**one, {RowOf("a", 1, 2)}), "w");
   EXPECT_EQ(WriteRows(**two, {RowOf("a", 2, 1), RowOf("b", 2, 1)}), "sw");
-  // One begins to rebuild; what the other writes goes to the new view, too.
+  // One process begins a rebuild; the other one then also writes to the new view.
   ASSERT_THAT((*one)->Rebuild(), IsOk());
   EXPECT_EQ(WriteRows(**two, {RowOf("c", 3, 1)}), "w");
   ASSERT_THAT((*one)->core().Write({}, PositionsInView{2, {{0, 1}}}), IsOk());

@@ -1,4 +1,4 @@
-// What the tests of processors have in common: events, and descriptions of what came of them.
+// Shared by the tests of processors: events, and descriptions of their outcomes.
 #pragma once
 
 #include <string>

@@ -1,4 +1,4 @@
-// Processors against the real hub: exactly once, whatever joins, leaves, breaks or is killed.
+// Processors with the real hub: exactly once, although processes join, leave, fail and are killed.
 
 #include <signal.h>
 
@@ -78,7 +78,7 @@ void Publish(const std::shared_ptr<Connection>& hub, int first, int end) {
   ASSERT_TRUE((*publisher)->Flush(kLong).ok());
 }
 
-// What was published to `out`, by type.
+// The events published to `out`, by type.
 std::map<std::string, std::vector<int>> ReadOut(const std::shared_ptr<Connection>& hub) {
   std::map<std::string, std::vector<int>> numbers;
   auto reader = client::Reader::Create(hub, {.topic = "out"});
@@ -274,7 +274,7 @@ TEST_P(ProcessorHubTest, AFaultIsADeadLetterThatSaysWhy) {
   EXPECT_EQ(ReadOut(connection_)["copy"].size(), 3u);
 }
 
-// What an operator does: a poison event, a fix, a resubmit.
+// The work of an operator: a poison event, a fix, a resubmit.
 TEST_P(ProcessorHubTest, AResubmitGoesToThePipelineThatFailed) {
   CreateTopics(connection_, GetParam());
   Publish(connection_, 0, 3);
@@ -314,7 +314,7 @@ TEST_P(ProcessorHubTest, AResubmitGoesToThePipelineThatFailed) {
     return count;
   };
 
-  // Not fixed yet: it fails again, and is the same fault.
+  // It is not fixed yet, so it fails again, as the same fault.
   ASSERT_TRUE(faults.Resubmit("s", {}).ok());
   ASSERT_TRUE(Eventually([&] { return states({client::DeadLetterState::kFailedAgain}) == 1; }));
   fixed = true;
@@ -463,7 +463,7 @@ std::map<std::string, int64_t> RowsOf(const View& view) {
   return rows;
 }
 
-// What the view must have after the numbers to before `end`.
+// The expected rows of the view after the numbers below `end`.
 std::map<std::string, int64_t> LatestOf(int end) {
   std::map<std::string, int64_t> rows;
   for (int i = 0; i < end; ++i) rows[absl::StrCat(i % kKeys)] = i;
@@ -488,7 +488,7 @@ TEST(ProcessorViewTest, ANewOwnerHasWhatItsPredecessorHad) {
   ASSERT_TRUE(second.ok());
   ASSERT_TRUE(Eventually([&] { return Lag(connection) == 0; })) << Describe(**first);
   first->reset();
-  // No event comes that would tell the second one.
+  // No event arrives that would inform the second one.
   EXPECT_TRUE(Eventually([&] { return RowsOf(*view) == LatestOf(500); })) << Describe(**second);
   Publish(connection, 500, 700);
   ASSERT_TRUE(Eventually([&] { return Lag(connection) == 0; })) << Describe(**second);

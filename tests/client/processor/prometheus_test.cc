@@ -1,4 +1,4 @@
-// What Prometheus sees of a processor.
+// The metrics of a processor in Prometheus.
 
 #include "eventhub/processor/prometheus.h"
 

@@ -1,4 +1,4 @@
-// Repetitions that are known for good.
+// The durable SkipRepeats.
 
 #include "absl/strings/escaping.h"
 #include "client/processor/seen_state.h"

@@ -1,4 +1,4 @@
-// What each store of views must do. Include it in one file of a program, and instantiate
+// Tests of the contract of ViewStore. Include it in one file of a program, and instantiate
 // ViewStoreTest there.
 #pragma once
 
@@ -37,7 +37,7 @@ Row RowOf(const std::string& key, int64_t quantity, int64_t version) {
       .key = key, .values = {quantity, 0.5, "here", std::string("\0\xff", 2)}, .version = version};
 }
 
-// Where a view is kept, and how to open it (again).
+// A place for a view, and how to open the view there (again).
 struct Place {
   virtual ~Place() = default;
   virtual absl::StatusOr<std::shared_ptr<View>> Open(const ViewOptions& options) = 0;
@@ -131,7 +131,7 @@ TEST_P(ViewStoreTest, NoOlderRowReplacesANewer) {
   EXPECT_EQ(Write({RowOf("a", 9, 1)}), "s");
   EXPECT_EQ(Write({RowOf("a", 3, 3)}), "w");
   EXPECT_EQ(QuantityOf("a"), 3);
-  // Of one version, the later event wins.
+  // Among equal versions, the later event wins.
   EXPECT_EQ(Write({RowOf("a", 4, 3)}, {}, 5), "w");
   EXPECT_EQ(Write({RowOf("a", 5, 3)}, {}, 4), "s");
 }

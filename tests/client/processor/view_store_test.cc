@@ -1,4 +1,4 @@
-// Stores of views in files: what each must do, and what is particular to one.
+// Stores of views in files: the common contract, and tests of single stores.
 
 #include "absl/strings/escaping.h"
 #include "client/processor/views/rocksdb_format.h"

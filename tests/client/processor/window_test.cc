@@ -1,4 +1,4 @@
-// Groups and compaction: what they see, and the fate that their events share.
+// GroupBy and Compact: the units that they see, and the common outcome of their events.
 
 #include "tests/client/processor/processor_fixture.h"
 
@@ -76,7 +76,7 @@ TEST(GroupTest, AGroupIsCommittedInOneTransaction) {
   EXPECT_EQ(test.unsettled(), 0u);
 }
 
-// Groups that have an event in common through a split have one fate.
+// Groups that share an event through a split succeed or fail together.
 TEST(GroupTest, GroupsThatShareAnEventShareItsFate) {
   struct Digit {
     int value;
