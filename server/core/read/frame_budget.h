@@ -16,12 +16,12 @@ namespace eventhub {
 // Reading from disk allocates memory: a holder that does so asks first and, if necessary, waits,
 // first come, first served. Events from memory are allocated already: a frame of them never waits.
 //
-// Whoever does not take its frames should not make those of others smaller. So a holder begins with
-// frames of kFirstFrame, and gets larger ones the more it has taken: up to an eighth of that, so
-// that what the buffers of the network and of the client take does not count for much. After a
-// frame that was not taken for kSlow, it begins again. Frames that are stalled hold at most half of
-// the limit: beyond that, the holders that are stalled for longest are ended. So are all stalled
-// ones while somebody waits, or more than the limit is held.
+// A holder that does not take its frames must not make the frames of others smaller. So a holder
+// begins with frames of kFirstFrame. Later frames have up to an eighth of the bytes that it has
+// taken, so that bytes in the buffers of the network and of the client count for little. After a
+// frame that was not taken for kSlow, it begins again. Stalled frames hold at most half of the
+// limit: beyond that, the holders that are stalled for longest are ended. All stalled holders are
+// ended while another one waits, or while more than the limit is held.
 //
 // Thread-safe.
 class FrameBudget {
@@ -37,7 +37,7 @@ class FrameBudget {
     Holder(const Holder&) = delete;
     Holder& operator=(const Holder&) = delete;
 
-    // Called when a wait ends: `bytes` are granted. On any thread, without locks held; must not
+    // Called when a wait ends, with the granted bytes. On any thread, without locks held; must not
     // block.
     virtual void Granted(size_t bytes) = 0;
     // Returns the action that ends this holder, whose frame was not taken for too long. Called with
@@ -67,9 +67,9 @@ class FrameBudget {
   // Returns the maximum size for a frame from memory that asks for `bytes`. Takes no lock.
   size_t Suggest(const Holder& holder, size_t bytes) const;
 
-  // Returns the size granted to a frame from disk that asks for `bytes`; 0 if it has to wait: then
-  // Granted() follows. Until the frame is sent, more is held than the holder has earned: a batch or
-  // an event is read whole. The holder must neither hold nor wait.
+  // Returns the size granted to a frame from disk that asks for `bytes`. Returns 0 if it has to
+  // wait; then Granted() follows. Until the frame is sent, more is held than the holder has earned:
+  // a batch or an event is read whole. The holder must neither hold nor wait.
   size_t Take(Holder& holder, size_t bytes);
 
   // Records that a frame is being sent and holds `bytes`, which may exceed the grant, since an
@@ -99,7 +99,7 @@ class FrameBudget {
     void Remove(Holder& holder);
   };
 
-  // What a holder may have, regardless of the remaining budget.
+  // The largest frame that a holder may have, regardless of the remaining budget.
   static size_t Earned(const Holder& holder, size_t wanted);
   // The part of the remaining budget that may be granted; 0 if it is too small.
   size_t Grantable(size_t wanted) const;
