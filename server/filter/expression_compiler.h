@@ -14,7 +14,7 @@ namespace eventhub::filter {
 inline constexpr size_t kMaxExpressionBytes = 16 << 10;
 inline constexpr int kMaxExpressionDepth = 64;
 
-// What is known about an expression before it sees an event.
+// The properties of an expression that do not depend on an event.
 struct ExpressionInfo {
   // The type it returns; kMissing if that depends on the event.
   ValueType type = ValueType::kMissing;

@@ -1,4 +1,4 @@
-// What the calls of all streaming methods have in common.
+// The base of the calls of all streaming methods.
 #pragma once
 
 #include <memory>

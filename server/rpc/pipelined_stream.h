@@ -19,7 +19,7 @@
 
 namespace eventhub {
 
-// What the streaming methods of EventHubService have in common that take requests for the broker.
+// The base of the streaming methods of EventHubService that take requests for the broker.
 // Requests are passed to the broker as they arrive; their outcomes arrive from the commit thread,
 // and are sent in the order of the requests. While too much is in flight, on the connection or in
 // the hub, or too many replies wait to be sent, the stream does not read, so HTTP/2 flow control

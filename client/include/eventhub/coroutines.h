@@ -26,7 +26,7 @@
 
 namespace eventhub::client {
 
-// What a handler that is a coroutine returns; see AsCoroutine. It co_returns the event's Outcome.
+// The return type of a coroutine handler; see AsCoroutine. It co_returns the event's Outcome.
 // An exception that leaves it counts as a Retry with what() as its reason. If its frame is
 // destroyed before it is done, the event is retried, too.
 class Handling {

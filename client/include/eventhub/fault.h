@@ -11,7 +11,7 @@
 
 namespace eventhub::client {
 
-// What is known of a failure. All fields are optional. Text that exceeds its limit is cut, and says
+// The details of a failure. All fields are optional. Text that exceeds its limit is cut, and says
 // so; malformed UTF-8 is replaced.
 struct FaultDetail {
   std::string processor{};  // The stream processor, the same in all its processes; 256 bytes.

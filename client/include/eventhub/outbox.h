@@ -97,7 +97,7 @@ struct OutboxOptions {
   std::function<void(std::string_view line)> log{};
 };
 
-// What an outbox does with a topic's events.
+// The state of a topic in an outbox.
 enum class OutboxTopicState {
   kSending,  // Nothing is pending, or it is being sent.
   kWaiting,  // The hub cannot be reached, or cannot take events now; retried soon.

@@ -114,7 +114,7 @@ struct RouteChange {
   std::vector<PartitionOffset> effective{};
 };
 
-// What one route does with an event.
+// The effect of one route on an event.
 struct RouteTrace {
   enum class Outcome {
     kUnknown = 0,

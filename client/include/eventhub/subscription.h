@@ -72,7 +72,7 @@ struct Subscription {
   bool paused = false;
   // Limits the deliveries to all consumers together.
   RateLimit rate_limit{};
-  // What a settled ack survives. kDefault at creation: the topic's default.
+  // The durability of acks. kDefault at creation: the topic's default.
   Durability ack_durability = Durability::kDefault;
   // For people; at most 1,024 bytes.
   std::string description{};
@@ -166,7 +166,7 @@ struct SubscriptionDescription {
   SubscriptionStats stats{};
   std::vector<SubscriptionPartition> partitions{};  // The furthest behind first.
   std::vector<ConsumerInfo> consumers{};            // By name.
-  // What blocks or slows it down, in words, the most important first.
+  // The reasons why it is behind, in words, the most important first.
   std::vector<std::string> findings{};
 };
 
@@ -206,7 +206,7 @@ struct ReplaySpec {
   std::optional<RateLimit> rate_limit{};
 };
 
-// What a replay delivers again, or would deliver.
+// The result of a replay, or of its dry run.
 struct ReplayResult {
   uint64_t events = 0;  // Without events that are not settled yet.
   std::vector<PartitionRange> ranges{};

@@ -11,7 +11,7 @@
 
 namespace eventhub::client {
 
-// What an acknowledged event survives.
+// The failures that an acknowledged event survives.
 enum class Durability {
   kDefault = 0,  // The topic's default.
   kWritten = 1,  // A crash of the hub process, but not a power loss.
@@ -82,8 +82,8 @@ struct TopicUpdate {
   std::optional<absl::Duration> deduplication_window{};  // 0: none.
 };
 
-// What is deleted together with a topic. A topic with dependents that are not named here is not
-// deleted.
+// Dependents that are deleted together with a topic. A topic with dependents that are not named
+// here is not deleted.
 struct TopicDeletion {
   bool delete_subscriptions = false;
   bool delete_routes = false;  // Routes whose source is the topic.
@@ -91,7 +91,7 @@ struct TopicDeletion {
   bool discard_dead_letters = false;
 };
 
-// What a topic holds, and its counters since the hub started. Bytes are of encoded events.
+// The contents of a topic, and its counters since the hub started. Bytes are of encoded events.
 struct TopicStats {
   uint64_t events = 0;
   uint64_t bytes = 0;

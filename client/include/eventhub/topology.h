@@ -75,7 +75,7 @@ struct TopologyChange {
 struct ApplyResult {
   // In the order of their application; if `status` is not OK, only the changes that were made.
   std::vector<TopologyChange> changes{};
-  // What exists on the hub but is not named, and was left unchanged.
+  // Objects of the hub that are not named, and were left unchanged.
   std::vector<TopologyChange> unnamed{};
   // Why not all changes were made: the hub changed concurrently, or its store failed.
   absl::Status status{};

@@ -63,7 +63,7 @@ struct TypedEvent {
   ReceivedEvent received;
 };
 
-// What becomes of events of types that have no handler.
+// The outcome of events whose type has no handler.
 enum class Unhandled {
   // They are settled as not processed, which the hub counts and shows. New types of a topic then do
   // no harm to consumers that do not know them yet, and are not taken for work that was done.

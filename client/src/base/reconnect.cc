@@ -17,7 +17,7 @@ absl::StatusOr<absl::Duration> Reconnect::OnFailed(const absl::Status& error, ab
   return backoff_.DelayAfter(error);
 }
 
-// What the hub itself answered is kept: its code and detail say what to do about it.
+// An error of the hub itself is kept: its code and detail say how to react.
 absl::Status Reconnect::GivenUp(const absl::Status& error) const {
   const std::string since =
       absl::StrCat(purpose_, " for ", absl::FormatDuration(deadline_), ": ", error.message());

@@ -29,7 +29,7 @@ void Post(int) {
 
 }  // namespace
 
-// What all objects of the process share. Its thread and its handlers exist while there are objects.
+// Shared by all objects of the process. Its thread and its handlers exist while there are objects.
 class StopSignals::Watch {
  public:
   // Never destroyed: a signal may come at any time.

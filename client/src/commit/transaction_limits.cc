@@ -16,7 +16,7 @@ constexpr size_t kMaxIdBytes = 256;
 // The suffix of a part's id, of up to a million parts.
 constexpr size_t kPartIdBytes = 7;
 
-// What a request may need for a number, a name's tag and length, or a nested message.
+// The bytes that a request may need for a number, a name's tag and length, or a nested message.
 constexpr size_t kFieldBytes = 12;
 
 absl::Status InvalidTransaction(const char* field, const std::string& what) {

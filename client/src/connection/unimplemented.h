@@ -1,4 +1,4 @@
-// What the parts of a connection return by default.
+// The default results of the parts of a connection.
 #pragma once
 
 #include "absl/status/status.h"

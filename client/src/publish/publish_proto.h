@@ -1,4 +1,4 @@
-// What a hub says of a publish request.
+// The results of publish requests, from messages.
 #pragma once
 
 #include "eventhub/connection.h"

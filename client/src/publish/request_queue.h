@@ -30,7 +30,7 @@ struct Finished {
   PublishReply reply{};
 };
 
-// What to do after a reply, besides reporting what is finished.
+// The action after a reply, besides reporting finished batches.
 enum class AfterReply {
   kGoOn,
   kBackOff,  // Pause: the hub cannot take requests now.

@@ -18,8 +18,8 @@ namespace eventhub {
 // The maximum amount of filtered-out events that one Poll examines on its thread. Bytes.
 inline constexpr size_t kMaxPolledBytes = size_t{256} << 10;
 
-// What compaction leaves of an event in its batch: a field without content, which no valid event
-// is.
+// The rest of an event that compaction removed from its batch: a field without content. No valid
+// event is empty.
 inline constexpr absl::string_view kRemovedEvent("\x7a\x00", 2);
 
 // One event of a chunk.

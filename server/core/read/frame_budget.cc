@@ -9,7 +9,7 @@ namespace {
 
 // One frame gets no more than this part of the remaining budget.
 constexpr size_t kPartOfRest = 64;
-// Nor more than this part of what its holder has taken.
+// At most this part of the bytes that its holder has taken.
 constexpr size_t kPartOfTaken = 8;
 
 // Stalled frames hold at most this part of the limit.

@@ -98,7 +98,7 @@ class Topic {
   // Sums over the partitions.
   v1::TopicStats Stats() const;
 
-  // What retention kept beyond the limits, and the holders, in words; as of its last pass.
+  // The bytes that retention kept beyond the limits, and for whom, in words; as of its last pass.
   struct HeldBack {
     uint64_t bytes = 0;
     std::string why;
