@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Checks that includes follow the layers: main, testing -> rpc -> link -> core, client; rpc -> core -> storage -> base; core -> filter -> wire, base;
-# client -> wire and base; of it, processors and the command line -> filter, which they evaluate without a hub; the command line and the outbox -> json; json -> wire. All may use the messages of the contract.
+# client -> wire and base; of it, processors and the command line -> filter, which they evaluate without a hub; the command line and main -> lake -> json; the command line and the outbox -> json; json -> wire. All may use the messages of the contract.
 # CMake's targets say who links whom, but all packaged headers are in one folder, so that is not enough.
 #
 # Within core, server/core/rooms.txt says which room uses which. `layers.sh --graph` prints who includes whom, and how often.
@@ -28,6 +28,11 @@ for part in wire json; do
 done
 forbid server/filter 'server/(core|link|rpc|main)/|storage/[a-z_0-9]+\.h|client/|grpc|rocksdb/|eventhub/v1/.*\.grpc\.pb' \
   'filter knows messages, wire and base'
+forbid server/lake 'server/(core|link|rpc|main|filter)/|storage/[a-z_0-9]+\.h|client/|grpc|rocksdb/|eventhub/v1/.*\.grpc\.pb' \
+  'the lake is read without a hub: it knows messages, wire, json and base'
+forbid server/lake/store 'server/lake/(object|manifest|read)/|eventhub/v1/' 'stores know bytes alone'
+forbid server/lake/object 'server/lake/(manifest|read)/' 'an object knows no manifest'
+forbid server/lake/manifest 'server/lake/read/' 'manifests are below reading'
 forbid server/link 'server/(rpc|main)/|client/|grpc|rocksdb/|eventhub/v1/.*\.grpc\.pb' \
   'links know the core, and the public headers of the client'
 forbid server/rpc 'server/main/|client/|rocksdb/' 'rpc knows the core and links only'

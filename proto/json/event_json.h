@@ -12,7 +12,9 @@
 //
 // JSON has fewer types than CloudEvents: attributes of the types binary, URI, URI-reference and
 // timestamp are strings, and JSON data without a content type is `application/json` to any reader.
-// AppendOptions.exact adds members that say what it was; ParseEvent() heeds them.
+// AppendOptions.exact adds members that say what it was; ParseEvent() heeds them. Of an event that
+// no member can say all of, e.g. one with fields of a later version, the event lake adds
+// `hub_message`, the encoded event in Base64: ParseEvent() returns that, whatever the others say.
 //
 // Names of members of ours have a `_`, which no attribute of CloudEvents has. All functions are
 // thread-safe, and use memory beyond their output only for the list of the attributes.

@@ -160,6 +160,8 @@ class EventParser {
       types_ = value;
     } else if (name == kAttributes) {
       attributes_ = value;
+    } else if (name == kMessage) {
+      message_ = value;
     } else if (name == kUntyped) {
       untyped_ = value == "true";
     } else if (!IsPositionMember(name)) {
@@ -188,6 +190,7 @@ class EventParser {
   }
 
   absl::Status Finish() {
+    if (!message_.empty()) return TakeMessage();
     if (data_ && base64_) return BadMember("data", "excludes 'data_base64'");
     absl::Status status = ForEachMember(
         kAttributes, attributes_, [this](const std::string& name, absl::string_view value) {
@@ -204,6 +207,15 @@ class EventParser {
     if (data_ && status.ok()) status = SetData(*data_, untyped_, &event_);
     if (base64_ && status.ok()) status = SetBase64(*base64_, &event_);
     return status;
+  }
+
+  absl::Status TakeMessage() {
+    const std::optional<std::string> text = JsonText(message_);
+    std::string encoded;
+    if (!text || !absl::Base64Unescape(*text, &encoded))
+      return BadMember(kMessage, "is not Base64");
+    if (!event_.ParseFromString(encoded)) return BadMember(kMessage, "is not an encoded event");
+    return absl::OkStatus();
   }
 
   // Calls `set` with each member of the object `value`, if there is one.
@@ -224,6 +236,7 @@ class EventParser {
   std::optional<absl::string_view> base64_;
   absl::string_view types_;
   absl::string_view attributes_;
+  absl::string_view message_;
   bool untyped_ = false;
 };
 

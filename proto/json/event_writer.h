@@ -63,5 +63,6 @@ inline constexpr absl::string_view kReplayed = "hub_replayed";
 inline constexpr absl::string_view kAttributes = "hub_attributes";
 inline constexpr absl::string_view kTypes = "hub_types";
 inline constexpr absl::string_view kUntyped = "hub_untyped";
+inline constexpr absl::string_view kMessage = "hub_message";
 
 }  // namespace eventhub::json
