@@ -59,7 +59,7 @@ class FaultsTest(HubTest):
         name = self.dead()
         selected = (f"--subscription={name}", "--all")
         self.assertEqual(self.ok("faults", "resubmit", *selected),
-                         "3 faults of 1 subscription would be resubmitted; --yes does it\n")
+                         "3 faults of 1 subscription would be resubmitted; pass --yes to do so\n")
         self.assertEqual(self.states(name), [("open", 1)] * 3)
         first = self.listed(f"--subscription={name}")[0]
         self.assertEqual(self.ok("faults", "resubmit", first["fault"], "--yes"),
@@ -83,7 +83,7 @@ class FaultsTest(HubTest):
         name = self.dead(events=2)
         selected = (f"--subscription={name}", "--since=1h")
         self.assertEqual(self.ok("faults", "discard", *selected),
-                         "2 faults of 1 subscription would be discarded; --yes does it\n")
+                         "2 faults of 1 subscription would be discarded; pass --yes to do so\n")
         self.assertEqual(self.ok("faults", "discard", *selected, "--yes"),
                          "2 faults of 1 subscription are discarded\n")
         self.assertEqual(self.states(name), [("discarded", 1)] * 2)

@@ -83,7 +83,7 @@ class OutboxTest(HubTest):
         self.ok("publish", topic, "--input=json", stdin=exported.encode())
         self.assertEqual(len(self.ids(topic)), 3)
         self.leave("other", 1)
-        self.assertIn("say which by --topic: ", self.fails(2, "outbox", "export", directory))
+        self.assertIn("choose one with --topic: ", self.fails(2, "outbox", "export", directory))
         self.assertEqual(len(json_lines(self.ok("outbox", "export", directory, "--topic=other"))), 1)
         self.assertIn("NOT_FOUND", self.fails(1, "outbox", "export", directory, "--topic=none"))
 

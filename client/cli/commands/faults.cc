@@ -26,18 +26,19 @@ namespace {
 using client::DeadLetterState;
 
 constexpr char kFaultsExamples[] = R"(
-A fault is an event that a pipeline of a stream processor, or a consumer, gave up on: a dead letter.
-It waits in the dead-letter topic of its subscription until it is resubmitted or discarded.
+A fault is an event on which a consumer, or one pipeline of a stream processor, gave up. It is a
+dead letter of its subscription until it is resubmitted or discarded.
 
 Examples:
   eventhub faults count
   eventhub faults list --pipeline=charge --error=DEADLINE_EXCEEDED --since=1h
   eventhub faults show 3f0c2a9d5be1478890ab34cd56ef7812
-  eventhub faults resubmit --pipeline=charge            what it would do
+  eventhub faults resubmit --pipeline=charge            prints what it would do
   eventhub faults resubmit --pipeline=charge --yes)";
 
 constexpr char kListFaultsExamples[] = R"(
-Open faults, unless --state names others. FAILURES is how often the event failed in that pipeline.
+Lists open faults, unless --state names other states. FAILURES is the number of times that the event
+has failed in the pipeline.
 
 Examples:
   eventhub faults list
@@ -46,8 +47,8 @@ Examples:
   eventhub faults list --state=all -o json | jq -r .detail.message | sort | uniq -c)";
 
 constexpr char kCountFaultsExamples[] = R"(
-One row for each error in each step: how many faults, how many of them failed again, when the first
-and the last of them failed, and the message of the last.
+Prints one row for each error in each step: the number of faults, the number of those that failed
+again, the times of the first and the last failure, and the message of the last.
 
 Examples:
   eventhub faults count
@@ -55,17 +56,18 @@ Examples:
   eventhub faults count --state=resolved -o json)";
 
 constexpr char kShowFaultExamples[] = R"(
-Prints each fault as one line of JSON: its state, what failed, and the event with its data.
+Prints each fault as one line of JSON: its state, the details of the failure, and the event with its
+data.
 
 Examples:
   eventhub faults show 3f0c2a9d5be1478890ab34cd56ef7812 | jq .
   eventhub faults show --pipeline=charge --limit=1 | jq .detail.causes)";
 
 constexpr char kResubmitExamples[] = R"(
-Delivers the events again, in the order of their log: to the pipeline that gave up on each, and to
-nobody else. Only says what it would do, unless --yes is given. Repeat it after an error or an
-interruption: it continues with the rest. A fault stays open if its event is gone, if the
-subscription has yet to reach it after a seek back, or while it is in flight to another pipeline.
+Delivers the events again, in log order, each only to the pipeline that gave up on it. Without
+--yes, prints what it would do. After an error or an interruption, repeat the command; it continues
+with the remaining faults. A fault stays open if its event is gone, if the subscription has yet to
+reach the event after a seek back, or while the event is in flight to another pipeline.
 
 Examples:
   eventhub faults resubmit 3f0c2a9d5be1478890ab34cd56ef7812 --yes
@@ -74,8 +76,8 @@ Examples:
   eventhub faults resubmit --subscription=payments --all --yes)";
 
 constexpr char kDiscardFaultExamples[] = R"(
-Discarded faults are not open any more; the dead-letter topic keeps the events as its retention says.
-Only says what it would do, unless --yes is given.
+Closes faults without delivering their events again. The dead-letter topic keeps the events
+according to its retention. Without --yes, prints what it would do.
 
 Examples:
   eventhub faults discard --until=30d
@@ -164,7 +166,7 @@ absl::Status CountFaults(const Context& context, const FaultFlags& flags) {
 absl::Status ShowFaults(const Context& context, const FaultFlags& flags) {
   const uint64_t limit = flags.limit.value_or(std::numeric_limits<uint64_t>::max());
   client::DeadLetterSelector selector = flags.Selector();
-  // A fault that is named is shown whatever its state.
+  // A fault that is selected by its id is shown in any state.
   if (!selector.fault_ids.empty() && selector.states.empty()) selector.states = *ParseStates("all");
   absl::Status written;
   uint64_t count = 0;
@@ -205,7 +207,7 @@ absl::StatusOr<std::vector<Affected>> FindAffected(client::FaultClient& client,
   return affected;
 }
 
-// What was done with the faults, or would be.
+// The result of closing faults, or of a dry run.
 struct Closed {
   client::RedriveResult sum;
   Json subscriptions = Json::array();
@@ -237,7 +239,7 @@ absl::StatusOr<Closed> CloseAll(client::FaultClient& client, const FaultFlags& f
     if (!part.ok()) {
       return WithMessage(
           part.status(),
-          absl::StrCat("of subscription '", one.subscription, "', after ",
+          absl::StrCat("subscription '", one.subscription, "', after ",
                        CountOf(done.load(), "fault"), " of ", FormatCount(total),
                        " were done (repeat the command for the rest): ", part.status().message()));
     }
@@ -272,12 +274,12 @@ absl::Status PrintClosed(const Closed& closed, const FaultFlags& flags, const ch
   const char* const verb = !flags.yes ? " would be " : sum.events == 1 ? " is " : " are ";
   RETURN_IF_ERROR(WriteOut(
       absl::StrCat(CountOf(sum.events, "fault"), " of ", CountOf(subscriptions, "subscription"),
-                   verb, done, !flags.yes && sum.events > 0 ? "; --yes does it" : "", "\n")));
+                   verb, done, !flags.yes && sum.events > 0 ? "; pass --yes to do so" : "", "\n")));
   RETURN_IF_ERROR(PrintStaying(sum.to_come, "the subscription has not reached the event yet"));
   RETURN_IF_ERROR(PrintStaying(sum.in_flight,
                                "the event is in flight to another pipeline; repeat "
                                "the command when it is settled"));
-  return PrintStaying(sum.trimmed, "the event is gone, it can only be discarded");
+  return PrintStaying(sum.trimmed, "the event is gone; the fault can only be discarded");
 }
 
 absl::Status CloseSelected(const Context& context, const FaultFlags& flags, const char* verb,
@@ -301,27 +303,27 @@ void AddFaultSelectorFlags(CLI::App& command, FaultFlags& flags) {
     return ParseMoment(text, Clock::System().Now());
   };
   client::DeadLetterSelector& selector = flags.selector;
-  AddParsedListOption(command, "FAULT", &selector.fault_ids, ParseText, "A fault, as listed",
-                      "FAULT")
+  AddParsedListOption(command, "FAULT", &selector.fault_ids, ParseText, "The id of a fault",
+                      "ID ...")
       ->expected(-1);
-  command.add_option("--subscription", flags.subscription, "Only of this subscription")
+  command.add_option("--subscription", flags.subscription, "Faults of this subscription")
       ->type_name("SUBSCRIPTION");
   const auto add = [&command](const char* name, std::vector<std::string>* values,
                               const char* description, const char* type_name) {
     AddParsedListOption(command, name, values, ParseText, description, type_name);
   };
-  add("--processor", &selector.processors, "Of this processor; may be repeated, like the others",
-      "NAME");
-  add("--pipeline", &selector.pipelines, "Of this pipeline", "NAME");
-  add("--step", &selector.steps, "Of this step", "NAME");
-  add("--error", &selector.errors, "With this type of error", "TYPE");
-  add("--group", &selector.groups, "Of this group, which failed together", "GROUP");
-  add("--type", &selector.types, "Of this event type", "TYPE");
+  add("--processor", &selector.processors,
+      "Faults of this processor; may be repeated, like the options below", "NAME");
+  add("--pipeline", &selector.pipelines, "Faults of this pipeline", "NAME");
+  add("--step", &selector.steps, "Faults of this step", "NAME");
+  add("--error", &selector.errors, "Faults with this type of error", "TYPE");
+  add("--group", &selector.groups, "Faults of this group of events that failed together", "GROUP");
+  add("--type", &selector.types, "Faults of events of this type", "TYPE");
   AddParsedOption(command, "--since", &selector.start_time, moment,
-                  "Failed at or after this time, or a duration back from now", "TIME");
-  AddParsedOption(command, "--until", &selector.end_time, moment, "Failed before this time",
+                  "Faults at or after this time, or a duration back from now", "TIME");
+  AddParsedOption(command, "--until", &selector.end_time, moment, "Faults before this time",
                   "TIME");
-  AddFilterOption(command, &flags.filter, "Whose dead letter passes");
+  AddFilterOption(command, &flags.filter, "Faults whose dead letter passes");
 }
 
 void AddFaultStateFlag(CLI::App& command, FaultFlags& flags) {
@@ -338,8 +340,8 @@ void AddFaultStateFlag(CLI::App& command, FaultFlags& flags) {
                                            states->end());
             }
           },
-          "In this state: open, failed-again, resubmitted, resolved, discarded or all; may be "
-          "repeated")
+          "Faults in this state: open, failed-again, resubmitted, resolved, discarded or all; may "
+          "be repeated")
       ->expected(1)
       ->allow_extra_args(false)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
@@ -350,7 +352,8 @@ void AddFaultStateFlag(CLI::App& command, FaultFlags& flags) {
 
 void AddFaultsCommand(CLI::App& app, Context& context) {
   CLI::App* group =
-      AddGroup(app, "faults", "Find, resubmit and discard what failed", kFaultsExamples);
+      AddGroup(app, "faults", "Find, resubmit and discard events that consumers gave up on",
+               kFaultsExamples);
   const auto flags = std::make_shared<FaultFlags>();
   const auto add = [&](const char* verb, const char* description, const char* examples) {
     CLI::App* command = AddVerb(*group, verb, description, examples);
@@ -363,7 +366,7 @@ void AddFaultsCommand(CLI::App& app, Context& context) {
   };
   CLI::App* list = add("list", "List faults", kListFaultsExamples);
   AddFaultStateFlag(*list, *flags);
-  add_limit(list, "At most this many (default for a table: 100)");
+  add_limit(list, "Maximum number of faults (default for a table: 100)");
   AddOutputOption(*list, &flags->json);
   SetRun(*list, context, [&context, flags] { return ListFaults(context, *flags); });
 
@@ -374,21 +377,22 @@ void AddFaultsCommand(CLI::App& app, Context& context) {
 
   CLI::App* show = add("show", "Print faults with their events", kShowFaultExamples);
   AddFaultStateFlag(*show, *flags);
-  add_limit(show, "At most this many");
+  add_limit(show, "Maximum number of faults");
   SetRun(*show, context, [&context, flags] { return ShowFaults(context, *flags); });
 
   const auto add_action = [&](CLI::App* command) {
     command->add_flag("--all", flags->all, "Select all; required if no condition is given");
-    command->add_flag("-y,--yes", flags->yes, "Do it");
+    command->add_flag("-y,--yes", flags->yes, "Do it; without this option, nothing is changed");
     AddOutputOption(*command, &flags->json);
   };
-  CLI::App* resubmit = add("resubmit", "Deliver faults again to their pipeline", kResubmitExamples);
+  CLI::App* resubmit = add("resubmit", "Deliver events again to the pipelines that gave up on them",
+                           kResubmitExamples);
   add_action(resubmit);
   AddCountOption(*resubmit, "--rate-events", &flags->rate.events_per_second, 1,
                  std::numeric_limits<uint64_t>::max(),
                  "Maximum events per second, over all redrives and replays of the subscription");
   resubmit->add_flag("--all-pipelines", flags->all_pipelines,
-                     "Deliver to all pipelines, e.g. after one was renamed");
+                     "Deliver to all pipelines, e.g. after a pipeline was renamed");
   SetRun(*resubmit, context, [&context, flags] {
     return CloseSelected(context, *flags, "resubmit", "resubmitting", "resubmitted",
                          &client::FaultClient::Resubmit);

@@ -26,7 +26,7 @@ Exits with 0 if the hub is serving, else with 1. There are two checks:
   --live    Does it run without needing a restart? A hub with a full disk is live; one that does not
             respond, or whose store failed, is not. For supervisors that restart the hub.
 
-What the hub is short of (disk, memory) is printed below the answer.
+If disk space or memory is short, that is printed below the answer.
 
 Other health checks ask grpc.health.v1.Health for the service "ready" (or none) and "live".
 

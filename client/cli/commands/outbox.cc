@@ -1,4 +1,4 @@
-// `eventhub outbox`: the directory of an outbox whose service is gone.
+// `eventhub outbox`: commands for the directory of an outbox whose service no longer runs.
 #include "eventhub/outbox.h"
 
 #include <poll.h>
@@ -139,14 +139,14 @@ absl::Status Status(const OutboxFlags& flags) {
   return WriteOut(table.Render());
 }
 
-// Whether nothing more is sent before somebody acts.
+// Whether nothing more can be sent without an operator.
 bool AllStopped(const client::OutboxStatus& status) {
   return std::all_of(status.topics.begin(), status.topics.end(), [](const auto& topic) {
     return topic.pending_events == 0 || topic.state == client::OutboxTopicState::kStopped;
   });
 }
 
-// Waits until nothing more can be sent, the command is interrupted, or its time is over.
+// Waits until nothing more can be sent, the command is interrupted, or its timeout has passed.
 client::OutboxStatus AwaitDrained(const Context& context, const client::Outbox& outbox,
                                   Interrupt& interrupt) {
   const Clock& clock = Clock::System();
@@ -168,7 +168,7 @@ client::OutboxStatus AwaitDrained(const Context& context, const client::Outbox& 
   }
 }
 
-// Why events are left.
+// The reason why events remain.
 absl::Status WhyLeft(const client::OutboxStatus& status) {
   if (!status.disk.ok()) return OfDirectory(status.disk);
   for (const client::OutboxTopicStatus& topic : status.topics) {
@@ -231,8 +231,8 @@ absl::StatusOr<std::string> ChooseTopic(const client::OutboxStatus& status,
     return absl::NotFoundError(absl::StrCat("the outbox has no topic '", flags.topic, "'"));
   }
   if (names.size() > 1) {
-    return UsageError(
-        absl::StrCat("outbox export: say which by --topic: ", absl::StrJoin(names, ", ")));
+    return UsageError(absl::StrCat("outbox export: several topics; choose one with --topic: ",
+                                   absl::StrJoin(names, ", ")));
   }
   return names.empty() ? std::string() : names.front();
 }
@@ -312,7 +312,7 @@ void AddOutboxCommand(CLI::App& app, Context& context) {
   export_events->add_option("--topic", flags->topic, "The topic; required if several have events")
       ->type_name("TOPIC");
   export_events->add_flag("--refused", flags->refused,
-                          "The events that the hub refused; the reasons go to stderr");
+                          "Print the events that the hub refused; the reasons go to stderr");
   SetRun(*export_events, context, [flags] { return Export(*flags); });
 
   CLI::App* drop = add("drop", "Delete pending events for good", kDropOutboxExamples);

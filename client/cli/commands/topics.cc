@@ -430,7 +430,7 @@ void AddTopicsCommand(CLI::App& app, Context& context) {
       ->required();
   get->add_option("KEY", get_flags->key, "The partition key")->required();
   AddCountOption(*get, "-p,--partition", &get_flags->partition, 0, UINT32_MAX,
-                 "Look here; by default where events with the key go by themselves");
+                 "The partition to look in (default: that of events with this key)");
   CLI::Option* output =
       get->add_option_function<std::string>(
              "-o,--output",

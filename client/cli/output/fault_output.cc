@@ -22,7 +22,7 @@ Json DetailJson(const client::FaultDetail& detail) {
           {"group", detail.group}};
 }
 
-// In a table; JSON has all of it.
+// The maximum length in a table; JSON has the whole text.
 constexpr size_t kMessageBytes = 100;
 
 std::string OrDash(const std::string& text) { return text.empty() ? "-" : Printable(text); }
