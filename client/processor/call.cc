@@ -3,6 +3,7 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "client/src/base/failure.h"
 #include "eventhub/processor/internal/spec.h"
 
 namespace eventhub::processor {
@@ -39,18 +40,7 @@ absl::StatusCode CodeOfHttp(int code) {
 
 }  // namespace
 
-bool IsTransient(const absl::Status& status) {
-  switch (status.code()) {
-    case absl::StatusCode::kUnavailable:
-    case absl::StatusCode::kDeadlineExceeded:
-    case absl::StatusCode::kResourceExhausted:
-    case absl::StatusCode::kAborted:
-    case absl::StatusCode::kCancelled:
-      return true;
-    default:
-      return false;
-  }
-}
+bool IsTransient(const absl::Status& status) { return client::IsTransientCode(status.code()); }
 
 absl::Status HttpStatus(int code, std::string_view detail) {
   if (code >= 200 && code < 300) return absl::OkStatus();

@@ -31,4 +31,8 @@ bool SaysNothingDone(const absl::Status& error);
 // Whether the same request may succeed later, on another stream or call.
 bool MayPass(const absl::Status& error);
 
+// Whether an operation of the program that failed with this code may succeed later. These are the
+// codes of transports, timeouts, and services that are overloaded.
+bool IsTransientCode(absl::StatusCode code);
+
 }  // namespace eventhub::client

@@ -48,8 +48,7 @@ class Delivery {
   // The first valid event at `offset` or later; end() if there is none.
   size_t IndexOf(int64_t offset) const;
 
-  // All events before this one have an outcome.
-  size_t finished_to() const { return finished_to_; }
+  // Whether all events have an outcome; how many have none.
   bool finished() const { return finished_to_ >= end_; }
   size_t unfinished() const { return end_ - finished_to_ - finished_beyond_; }
   // Marks events as having outcomes; none of them had one.
@@ -58,7 +57,8 @@ class Delivery {
   void ForEachUnfinished(absl::FunctionRef<void(OffsetRange)> visit) const;
 
   absl::Duration received_at() const { return received_at_; }
-  // When the hub gives the events to other consumers, unless it hears of them before.
+  // When the hub gives the events to other consumers, unless they are settled or their lease is
+  // extended before.
   absl::Duration lease_end() const { return lease_end_; }
   void set_lease_end(absl::Duration end) { lease_end_ = end; }
   // QUEUE: whether that time has passed. (On a STREAM, the hub revokes the lease.)
@@ -71,7 +71,7 @@ class Delivery {
   const EventBatch batch_;
   const std::shared_ptr<Lease> lease_;
   size_t end_;
-  size_t finished_to_ = 0;
+  size_t finished_to_ = 0;              // All events before this one have an outcome.
   size_t finished_beyond_ = 0;          // How many flags are set beyond finished_to_.
   std::vector<bool> finished_flags_{};  // Empty while outcomes come in order.
   const absl::Duration received_at_;

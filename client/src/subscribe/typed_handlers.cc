@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "absl/strings/strip.h"
+#include "client/src/base/failure.h"
 #include "google/protobuf/util/json_util.h"
 #include "proto/wire/field_reader.h"
 
@@ -48,20 +49,6 @@ Outcome OutcomeOf(Unhandled unhandled, std::string_view type) {
   return Outcome::Skip(NoHandler(type));
 }
 
-// Whether preparing the event again may succeed.
-bool IsPassing(const absl::Status& status) {
-  switch (status.code()) {
-    case absl::StatusCode::kUnavailable:
-    case absl::StatusCode::kDeadlineExceeded:
-    case absl::StatusCode::kResourceExhausted:
-    case absl::StatusCode::kAborted:
-    case absl::StatusCode::kCancelled:
-      return true;
-    default:
-      return false;
-  }
-}
-
 // Events without a handler are not parsed.
 std::string_view TypeOf(const ReceivedEvent& received) {
   return wire::LastBytes(received.bytes(), v1::Event::kTypeFieldNumber);
@@ -97,7 +84,8 @@ std::optional<Outcome> TypedHandlers::ToEvent(const ReceivedEvent& received,
   if (!parsed.ok()) return Outcome::Park(Reason(parsed));
   const absl::Status prepared = prepare ? prepare(event) : absl::OkStatus();
   if (prepared.ok()) return std::nullopt;
-  return IsPassing(prepared) ? Outcome::Retry(Reason(prepared)) : Outcome::Park(Reason(prepared));
+  return IsTransientCode(prepared.code()) ? Outcome::Retry(Reason(prepared))
+                                          : Outcome::Park(Reason(prepared));
 }
 
 Outcome TypedHandlers::operator()(const ReceivedEvent& received) const {
