@@ -3,10 +3,10 @@
 #   docker build --tag eventhub .
 #   docker run --name hub --publish 127.0.0.1:7070:7070 --volume eventhub-data:/data eventhub
 #
-# In a container the hub listens on all addresses; who can reach it is what --publish says. Beyond this machine: TLS, see
+# In a container the hub listens on all addresses; --publish decides who can reach it. Beyond this machine, use TLS: see
 # README.md.
 #
-# Runs as a user without rights, and with --read-only --cap-drop=ALL: it writes to /data alone.
+# Runs as an unprivileged user, and works with --read-only --cap-drop=ALL: it writes only to /data.
 
 FROM debian:bookworm-slim AS build
 WORKDIR /src
@@ -34,6 +34,6 @@ ENV EVENTHUB_DATA_DIR=/data EVENTHUB_LISTEN=0.0.0.0:7070 EVENTHUB_LOG_FORMAT=jso
 VOLUME /data
 EXPOSE 7070
 STOPSIGNAL SIGTERM
-# Live, not ready: engines that act on it start the container anew, which gives a full disk no room.
+# Live, not ready: engines that act on it restart the container, which does not free a full disk.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=60s CMD ["eventhub", "health", "--live", "--quiet"]
 ENTRYPOINT ["eventhubd"]

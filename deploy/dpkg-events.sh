@@ -5,12 +5,12 @@
 #
 #   deploy/dpkg-events.sh | eventhub publish packages --input=json
 #
-# With a number N, the history N times over. Ids count up from dpkg-1.
+# With a number N, prints the history N times. Ids count up from dpkg-1.
 set -euo pipefail
 
 rounds=${1:-1}
 
-# The log's files as they were rotated, the oldest first; without any log, what is installed.
+# The files of the log as they were rotated, the oldest first; without a log, the installed packages.
 history() {
   local file found=0
   while IFS= read -r file; do

@@ -11,7 +11,7 @@ if [[ $# -gt 0 ]]; then
   [[ "$1" == -h || "$1" == --help ]] && exit 0 || exit 2
 fi
 
-# How many events there are to kill the hub in the middle of, about.
+# The approximate number of events during which the hub is killed.
 readonly many=600000
 readonly topic=packages
 work=$(mktemp -d -t eventhub-quickstart.XXXXXX)
@@ -87,7 +87,7 @@ check_order() {
     }' "$1"
 }
 
-# check_acknowledged ACKS EVENTS: every line `partition offset id` is where it was said to be.
+# check_acknowledged ACKS EVENTS: every acknowledged line `partition offset id` is in the log.
 check_acknowledged() {
   awk -F '\t' '
     NR == FNR { place[$4] = $1 ":" $2; next }
@@ -171,7 +171,7 @@ step "6. Two consumers share the work, and one is killed"
 eventhub subscriptions create shared --topic="$topic" --kind=queue --from=earliest --output=json \
   >/dev/null
 for consumer in 1 2; do
-  # The one that is left ends when nothing comes any more.
+  # The remaining consumer ends when no more events arrive.
   eventhub consume shared --name="consumer-$consumer" --idle-exit=2s --format='%i\n' \
     >"$work/consumed-$consumer" 2>"$work/consumer-$consumer.log" &
   consumer_pids+=" $!"
