@@ -92,10 +92,14 @@ std::optional<CursorModel::Next> CursorModel::NextOf(Flow flow) const {
 
 bool CursorModel::Admit(int64_t event, uint64_t key) {
   if (key == 0) return true;
-  std::vector<int64_t>& queue = keys_[key];
-  if (std::count(queue.begin(), queue.end(), event) == 0) queue.push_back(event);
+  Key& of_key = keys_[key];
+  if (of_key.turn != event) of_key.waiting.insert(event);
+  if (!of_key.turn.has_value() && *of_key.waiting.begin() == event) {
+    of_key.turn = event;
+    of_key.waiting.erase(event);
+  }
   const auto it = events.find(event);
-  return queue.front() == event && (it == events.end() || it->second.due == 0);
+  return of_key.turn == event && (it == events.end() || it->second.due == 0);
 }
 
 void CursorModel::NoteTakenUp(int64_t event) {
@@ -132,12 +136,11 @@ void CursorModel::Release(const ModelEvent& event) {
 
 void CursorModel::Settle(int64_t offset) {
   events.erase(offset);
-  for (auto& [key, queue] : keys_) {
-    const auto it = std::find(queue.begin(), queue.end(), offset);
-    if (it == queue.end()) continue;
-    queue.erase(it);
-    if (queue.empty()) continue;
-    ModelEvent& first = events.at(queue.front());
+  for (auto& [key, of_key] : keys_) {
+    if (of_key.turn == offset) of_key.turn.reset();
+    of_key.waiting.erase(offset);
+    if (of_key.turn.has_value() || of_key.waiting.empty()) continue;
+    ModelEvent& first = events.at(*of_key.waiting.begin());
     if (first.state == RangeState::kBlocked) first.state = RangeState::kReady;
   }
 }
@@ -431,6 +434,8 @@ void CursorModel::AddRedriven(int64_t offset, int64_t copy) {
   if (!added && !it->second.extra) return;
   it->second.extra = true;
   it->second.redriven_from = copy;
+  // It comes anew.
+  if (it->second.state == RangeState::kBlocked) it->second.state = RangeState::kReady;
 }
 
 void CursorModel::Restart(int64_t now_then) {

@@ -133,7 +133,11 @@ class CursorModel {
   void TakeBack(ModelEvent& event);
   void StartParking(int64_t offset, ModelEvent& event, const std::string& reason);
 
-  std::map<uint64_t, std::vector<int64_t>> keys_;  // In the order of delivery.
+  struct Key {
+    std::optional<int64_t> turn;
+    std::set<int64_t> waiting;
+  };
+  std::map<uint64_t, Key> keys_;
 };
 
 }  // namespace eventhub

@@ -1,9 +1,10 @@
-// Order of the events of a key, compared with a list per key.
+// Order of the events of a key, compared with a set per key.
 #include "server/core/subscription/cursor/key_order.h"
 
 #include <algorithm>
 #include <map>
 #include <optional>
+#include <set>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -29,7 +30,10 @@ TEST(KeyOrderTest, AdmitsFirstEventOfEachKey) {
   EXPECT_FALSE(order.Admit(Offset(3), kA));
   EXPECT_EQ(order.waiting(), 2u);
   EXPECT_THAT(order.Settle(Offset(0)), Optional(Offset(1)));
+  EXPECT_TRUE(order.Admit(Offset(1), kA));
+  EXPECT_EQ(order.waiting(), 1u);
   EXPECT_THAT(order.Settle(Offset(1)), Optional(Offset(3)));
+  EXPECT_TRUE(order.Admit(Offset(3), kA));
   EXPECT_EQ(order.Settle(Offset(3)), std::nullopt);
   EXPECT_EQ(order.Settle(Offset(2)), std::nullopt);
   EXPECT_EQ(order.waiting(), 0u);
@@ -56,8 +60,26 @@ TEST(KeyOrderTest, HandlesSettlingOutOfOrder) {
   EXPECT_EQ(order.Settle(Offset(4)), std::nullopt);
   EXPECT_FALSE(order.Admit(Offset(5), kA));
   EXPECT_THAT(order.Settle(Offset(0)), Optional(Offset(1)));
-  EXPECT_THAT(order.Settle(Offset(1)), Optional(Offset(3)));
-  EXPECT_THAT(order.Settle(Offset(3)), Optional(Offset(5)));
+  EXPECT_EQ(order.Settle(Offset(3)), std::nullopt);
+  EXPECT_THAT(order.Settle(Offset(1)), Optional(Offset(5)));  // Before it took its turn.
+  EXPECT_TRUE(order.Admit(Offset(5), kA));
+  EXPECT_EQ(order.Settle(Offset(5)), std::nullopt);
+}
+
+// They were redriven, or are replayed.
+TEST(KeyOrderTest, EarlierEventsGoFirst) {
+  KeyOrder order;
+  for (int64_t event = 10; event < 10'010; ++event) order.Admit(Offset(event), kA);
+  EXPECT_FALSE(order.Admit(Offset(7), kA));
+  EXPECT_FALSE(order.Admit(Offset(3), kA));
+  EXPECT_TRUE(order.Admit(Offset(10), kA));  // It keeps its turn until it is settled.
+  EXPECT_THAT(order.Settle(Offset(10)), Optional(Offset(3)));
+  EXPECT_TRUE(order.Admit(Offset(3), kA));
+  EXPECT_THAT(order.Settle(Offset(3)), Optional(Offset(7)));
+  EXPECT_TRUE(order.Admit(Offset(2), kA));  // The other one was not delivered yet.
+  EXPECT_FALSE(order.Admit(Offset(7), kA));
+  EXPECT_THAT(order.Settle(Offset(2)), Optional(Offset(7)));
+  EXPECT_THAT(order.Settle(Offset(7)), Optional(Offset(11)));
 }
 
 // It takes no longer, however many events wait: otherwise this would not end.
@@ -86,6 +108,16 @@ TEST(KeyOrderTest, IsFullWhenMemoryIsShort) {
   EXPECT_FALSE(order.full());
 }
 
+TEST(KeyOrderTest, HasRoomForExtraEventsWhenLiveOnesFillIt) {
+  KeyOrder order;
+  int64_t event = 0;
+  for (; !order.full(); ++event) order.Admit(Offset(event), kA);
+  EXPECT_LT(order.waiting(), KeyOrder::kMaxWaiting);
+  EXPECT_FALSE(order.full(/*extra=*/true));
+  for (; !order.full(/*extra=*/true); ++event) order.Admit(Offset(event), kA);
+  EXPECT_EQ(order.waiting(), KeyOrder::kMaxWaiting);
+}
+
 TEST(KeyOrderTest, ListsKnownEventsOfLargeRange) {
   KeyOrder order;
   for (const int64_t event : {7, 3, 5}) order.Admit(Offset(event), kA);
@@ -96,50 +128,61 @@ TEST(KeyOrderTest, ListsKnownEventsOfLargeRange) {
 
 class KeyOrderModelTest : public SeededTest {
  protected:
-  using Queue = std::vector<int64_t>;
+  struct Key {
+    std::optional<int64_t> turn;
+    std::set<int64_t> waiting;
 
-  // The queue that contains the event.
-  std::map<uint64_t, Queue>::iterator QueueOf(int64_t event) {
-    return std::find_if(queues_.begin(), queues_.end(), [event](const auto& entry) {
-      return std::count(entry.second.begin(), entry.second.end(), event) > 0;
-    });
+    bool Has(int64_t event) const { return turn == event || waiting.contains(event); }
+    // The event that may be delivered.
+    std::optional<int64_t> Head() const {
+      if (turn.has_value() || waiting.empty()) return turn;
+      return *waiting.begin();
+    }
+  };
+
+  // The key of a registered event.
+  std::map<uint64_t, Key>::iterator KeyOf(int64_t event) {
+    return std::find_if(keys_.begin(), keys_.end(),
+                        [event](const auto& entry) { return entry.second.Has(event); });
   }
 
   bool Admit(int64_t event, uint64_t key) {
-    auto it = QueueOf(event);
-    if (it == queues_.end()) {
-      queues_[key].push_back(event);
-      it = queues_.find(key);
-    }
-    return it->second.front() == event;
+    const auto known = KeyOf(event);
+    Key& of_key = known != keys_.end() ? known->second : keys_[key];
+    if (of_key.turn != event) of_key.waiting.insert(event);
+    if (of_key.Head() != event) return false;
+    of_key.waiting.erase(event);
+    of_key.turn = event;
+    return true;
   }
 
   std::optional<Offset> Settle(int64_t event) {
-    const auto it = QueueOf(event);
-    if (it == queues_.end()) return std::nullopt;
-    Queue& queue = it->second;
-    const bool first = queue.front() == event;
-    queue.erase(std::find(queue.begin(), queue.end(), event));
-    if (!queue.empty()) return first ? std::optional(Offset(queue.front())) : std::nullopt;
-    queues_.erase(it);
-    return std::nullopt;
+    const auto it = KeyOf(event);
+    if (it == keys_.end()) return std::nullopt;
+    Key& key = it->second;
+    const std::optional<int64_t> before = key.Head();
+    if (key.turn == event) key.turn.reset();
+    key.waiting.erase(event);
+    const std::optional<int64_t> head = key.Head();
+    if (!head.has_value() || head == before) return std::nullopt;
+    return Offset(*head);
   }
 
   size_t Waiting() const {
     size_t waiting = 0;
-    for (const auto& [key, queue] : queues_) waiting += queue.size() - 1;
+    for (const auto& [key, of_key] : keys_) waiting += of_key.waiting.size();
     return waiting;
   }
 
   std::vector<Offset> KnownOf(int64_t from, int64_t to) {
     std::vector<Offset> known;
     for (int64_t event = from; event < to; ++event) {
-      if (QueueOf(event) != queues_.end()) known.push_back(Offset(event));
+      if (KeyOf(event) != keys_.end()) known.push_back(Offset(event));
     }
     return known;
   }
 
-  std::map<uint64_t, Queue> queues_;
+  std::map<uint64_t, Key> keys_;
 };
 
 TEST_F(KeyOrderModelTest, MatchesModel) {
@@ -155,7 +198,7 @@ TEST_F(KeyOrderModelTest, MatchesModel) {
       ASSERT_EQ(order.Settle(Offset(event)), Settle(event));
     }
     ASSERT_EQ(order.waiting(), Waiting());
-    ASSERT_EQ(order.Knows(Offset(event)), QueueOf(event) != queues_.end());
+    ASSERT_EQ(order.Knows(Offset(event)), KeyOf(event) != keys_.end());
     const int64_t from = Int(0, kEvents);
     const int64_t to = Int(from, 2 * kEvents);
     ASSERT_EQ(order.KnownOf(Offset(from), Offset(to)), KnownOf(from, to));

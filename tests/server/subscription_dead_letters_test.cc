@@ -264,6 +264,53 @@ TEST_F(DeadLettersTest, AreRedrivenOnlyToTheirSubscription) {
   EXPECT_EQ(rig_.Describe("t").end_offset(), 5);
 }
 
+// However many later events of the key the hub has examined: here, as many as it ever does.
+TEST_F(DeadLettersTest, PrecedeLaterEventsOfTheirKey) {
+  constexpr int kPerRequest = 10'000;
+  constexpr int kLater = 11 * kPerRequest;
+  v1::Subscription queue = Queue();
+  queue.set_ordered_by_key(true);
+  Create(queue);
+  const auto publish = [&](int count) {
+    v1::PublishStreamRequest request = MakeRequest("t", {});
+    for (int i = 0; i < count; ++i) *request.add_events() = MakeEvent("e", "key", "");
+    ASSERT_THAT(rig_.Publish(request), IsOk());
+  };
+  const auto consumer = rig_.Consume("s", "c", 1'000);
+  publish(3);
+  for (int i = 0; i < 3; ++i) {
+    const std::vector<Received> bad = consumer->Receive(1);
+    ASSERT_THAT(bad, SizeIs(1));
+    consumer->Nack(bad[0], v1::Nack::ACTION_PARK, "bad");
+    rig_.AwaitParking("s");
+  }
+  for (int i = 0; i < kLater; i += kPerRequest) publish(kPerRequest);
+  std::vector<Received> events = consumer->Receive(1);
+  ASSERT_THAT(events, SizeIs(1));
+  EXPECT_EQ(events[0].offset, 3);
+  ASSERT_TRUE(Eventually([&] {
+    EXPECT_THAT(consumer->PollAnyway(), IsOk());
+    return Stats().blocked_events() > kLater / 2;
+  }));
+  EXPECT_EQ(Redrive(Range(1, 3)), 2u);
+  std::vector<int64_t> order;
+  while (order.size() < 8) {
+    ASSERT_TRUE(consumer->AckAll(events));
+    events = consumer->Receive(1);
+    ASSERT_THAT(events, SizeIs(1)) << order.size();
+    order.push_back(events[0].offset);
+    if (order.size() == 5) {
+      EXPECT_EQ(Redrive(Range(0, 1)), 1u);
+    }
+  }
+  // While the hub reads a redriven event, an event or two of the key may precede it.
+  EXPECT_THAT(std::vector(order.begin(), order.begin() + 5), testing::IsSupersetOf({1, 2}));
+  EXPECT_THAT(order, Contains(0));
+  order.erase(std::remove_if(order.begin(), order.end(), [](int64_t event) { return event < 3; }),
+              order.end());
+  EXPECT_THAT(order, ElementsAre(4, 5, 6, 7, 8));
+}
+
 // Otherwise a new filter or retention could remove the only remaining copy.
 TEST_F(DeadLettersTest, StayOpenWhileTheirEventsArePending) {
   SetUpQueue();

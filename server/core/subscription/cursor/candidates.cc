@@ -37,9 +37,7 @@ std::optional<Candidate> Fresh(const EventLedger& ledger, const DeliveryRules& r
 // flight.
 bool MayTakeUp(const EventLedger& ledger, const DeliveryRules& rules, RangePosition range) {
   const KeyOrder* const keys = ledger.known_keys();
-  if (!rules.ordered_by_key || keys == nullptr || !keys->full()) {
-    return true;
-  }
+  if (!rules.ordered_by_key || keys == nullptr || !keys->full(range->second.extra)) return true;
   return ledger.pending().counts().leased == 0 || keys->Knows(Offset(range->first));
 }
 

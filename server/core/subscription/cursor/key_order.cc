@@ -3,26 +3,42 @@
 #include <algorithm>
 
 namespace eventhub {
+namespace {
+
+// One in so many waiting events may be one that only an extra event can be.
+constexpr size_t kPartForExtra = 16;
+
+}  // namespace
 
 KeyOrder::~KeyOrder() {
   if (meter_ != nullptr) meter_->Release(events_.size() * kEventBytes);
 }
 
-bool KeyOrder::full() const {
-  const size_t waits = waiting();
-  return waits >= kMaxWaiting || (meter_ != nullptr && waits >= meter_->Allowance() / kEventBytes);
+bool KeyOrder::full(bool extra) const {
+  size_t limit = kMaxWaiting;
+  if (meter_ != nullptr) limit = std::min<size_t>(limit, meter_->Allowance() / kEventBytes);
+  if (!extra) limit -= limit / kPartForExtra;
+  return waiting() >= limit;
 }
 
 bool KeyOrder::Admit(Offset event, uint64_t key) {
-  const auto [known, added] = events_.emplace(event.value(), Event{key});
-  if (!added) return keys_.at(known->second.key).first == event.value();
-  if (meter_ != nullptr) meter_->Add(kEventBytes);
-  const auto [it, first] = keys_.try_emplace(key, Key{event.value(), event.value()});
-  if (first) return true;
-  known->second.previous = it->second.last;
-  events_.at(it->second.last).next = event.value();
-  it->second.last = event.value();
-  return false;
+  const auto [known, added] = events_.emplace(event.value(), key);
+  if (added && meter_ != nullptr) meter_->Add(kEventBytes);
+  Key& entry = keys_[known->second];
+  if (entry.turn == event.value()) return true;
+  if (entry.turn != kNone || (entry.waiting > 0 && event.value() > FirstWaiting(known->second))) {
+    if (added) {
+      waiting_.emplace(known->second, event.value());
+      ++entry.waiting;
+    }
+    return false;
+  }
+  if (!added) {
+    waiting_.erase({known->second, event.value()});
+    --entry.waiting;
+  }
+  entry.turn = event.value();
+  return true;
 }
 
 std::vector<Offset> KeyOrder::KnownOf(Offset from, Offset to) const {
@@ -43,25 +59,23 @@ std::vector<Offset> KeyOrder::KnownOf(Offset from, Offset to) const {
 std::optional<Offset> KeyOrder::Settle(Offset event) {
   const auto it = events_.find(event.value());
   if (it == events_.end()) return std::nullopt;
-  const Event settled = it->second;
+  const uint64_t key = it->second;
   events_.erase(it);
   if (meter_ != nullptr) meter_->Release(kEventBytes);
-  const auto key = keys_.find(settled.key);
-  if (settled.previous == kNone && settled.next == kNone) {
-    keys_.erase(key);
-    return std::nullopt;
-  }
-  if (settled.next == kNone) {
-    key->second.last = settled.previous;
+  const auto entry = keys_.find(key);
+  bool next = true;  // Whether another event may have the next turn than before.
+  if (entry->second.turn == event.value()) {
+    entry->second.turn = kNone;
   } else {
-    events_.at(settled.next).previous = settled.previous;
+    // Retention removed it, its replay was cancelled, or it has not taken its turn.
+    next = entry->second.turn == kNone && event.value() == FirstWaiting(key);
+    waiting_.erase({key, event.value()});
+    --entry->second.waiting;
   }
-  if (settled.previous == kNone) {
-    key->second.first = settled.next;
-    return Offset(settled.next);
+  if (entry->second.waiting > 0) {
+    return next ? std::optional(Offset(FirstWaiting(key))) : std::nullopt;
   }
-  // The event was waiting: retention removed it, or its replay was cancelled.
-  events_.at(settled.previous).next = settled.next;
+  if (entry->second.turn == kNone) keys_.erase(entry);
   return std::nullopt;
 }
 

@@ -107,9 +107,9 @@ class PartitionCursor {
   bool AdmitKey(Offset event, uint64_t key) {
     return ledger_.keys().Admit(event, key) && !WaitsForRetry(event);
   }
-  // Whether as many events as may wait for earlier ones of their keys.
-  bool KeysAreFull() const {
-    return ledger_.known_keys() != nullptr && ledger_.known_keys()->full();
+  // Whether as many events of this kind as may wait for others of their keys.
+  bool KeysAreFull(bool extra) const {
+    return ledger_.known_keys() != nullptr && ledger_.known_keys()->full(extra);
   }
   // Whether an event of a candidate waits for its retry and must be blocked: see ParkExhausted.
   bool WaitsForRetry(Offset event) const;

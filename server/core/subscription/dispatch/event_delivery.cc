@@ -88,7 +88,7 @@ Offset EventDelivery::DeliverChosen(const DeliveryJob& job, const Delivery& slic
         end_run();
         if (choice == Choice::kBlock) {
           job.cursor.Block(job.candidate, at);
-          if (job.cursor.KeysAreFull()) return at + 1;
+          if (job.cursor.KeysAreFull(job.candidate.extra)) return at + 1;
         } else {
           FilterOut(job, at, at + 1);
         }
