@@ -540,7 +540,8 @@ class DeadLettersTest(SubscriptionTest):
         self.assertEqual(self.selected(name), [0, 3])
         self.assertEqual(json.loads(self.ok(*LETTERS, "redrive", name, "--all", "-o",
                                             "json")),
-                         {"dry_run": False, "events": 2, "to_come": 0, "trimmed": 0})
+                         {"dry_run": False, "events": 2, "to_come": 0, "trimmed": 0,
+                          "in_flight": 0})
         self.assertEqual(sorted(self.consume(name, "--format=%d %n\\n")), ["0 1", "3 1"])
 
     def test_discard_gives_them_up(self):

@@ -343,6 +343,78 @@ TEST_F(LatestTest, EventsRemovedBeforeTheyAreParkedAreSettled) {
   EXPECT_EQ(letters.front().event().id(), "b1");
 }
 
+// Its letter has a copy, but a newer event of the key was delivered meanwhile.
+TEST_F(LatestTest, RemovedEventsAreNotRedriven) {
+  Create();
+  for (const bool ordered : {false, true}) {
+    const std::string name = ordered ? "ordered" : "plain";
+    v1::Subscription queue = SubscriptionOf(name, "t", v1::Subscription::KIND_QUEUE);
+    queue.set_ordered_by_key(ordered);
+    ASSERT_THAT(rig_.Subscribe(queue), IsOk());
+  }
+  Publish({{"a1", "a"}, {"b1", "b"}, {"c1", "c"}});
+  std::map<std::string, std::unique_ptr<TestConsumer>> consumers;
+  for (const std::string name : {"ordered", "plain"}) {
+    consumers[name] = rig_.Consume(name, "c");
+    for (const Received& event : consumers[name]->Receive(3)) {
+      consumers[name]->Nack(event, v1::Nack::ACTION_PARK, "bad");
+    }
+    rig_.AwaitParking(name);
+  }
+  Publish({{"a2", "a"}});
+  Publish({{"tail", ""}});
+  AwaitRemoved(1);
+  for (auto& [name, consumer] : consumers) {
+    EXPECT_TRUE(consumer->AckAll(consumer->Receive(2)));
+    v1::RedriveDeadLettersRequest request;
+    request.set_subscription(name);
+    request.mutable_selector();
+    for (const bool dry_run : {true, false}) {
+      request.set_dry_run(dry_run);
+      ASSERT_OK_AND_ASSIGN(const v1::RedriveDeadLettersResponse response, rig_.Redrive(request));
+      EXPECT_EQ(response.events(), 2u) << name;
+      EXPECT_EQ(response.trimmed(), 1u) << name;
+    }
+    const std::vector<Received> events = consumer->Receive(2);
+    EXPECT_THAT(IdsOf(events), ElementsAre("b1", "c1")) << name;
+    EXPECT_TRUE(consumer->AckAll(events)) << name;
+    EXPECT_EQ(rig_.Get(name).stats().lost_events(), 0u) << name;
+    EXPECT_EQ(rig_.Get(name).stats().open_dead_letters(), 1u) << name;
+  }
+}
+
+TEST_F(LatestTest, EventsRemovedAfterTheirRedriveAreLost) {
+  Create();
+  for (const auto kind : {v1::Subscription::KIND_QUEUE, v1::Subscription::KIND_STREAM}) {
+    const std::string name = v1::Subscription::Kind_Name(kind);
+    ASSERT_THAT(rig_.Subscribe(SubscriptionOf(name, "t", kind)), IsOk());
+  }
+  Publish({{"a1", "a"}, {"b1", "b"}, {"c1", "c"}});
+  for (const std::string name : {"KIND_QUEUE", "KIND_STREAM"}) {
+    const auto consumer = rig_.Consume(name, "c");
+    for (const Received& event : consumer->Receive(3)) {
+      consumer->Nack(event, v1::Nack::ACTION_PARK, "bad");
+    }
+    rig_.AwaitParking(name);
+    v1::RedriveDeadLettersRequest request;
+    request.set_subscription(name);
+    request.mutable_selector();
+    consumer->SetCredit(0);
+    ASSERT_OK_AND_ASSIGN(const v1::RedriveDeadLettersResponse response, rig_.Redrive(request));
+    EXPECT_EQ(response.events(), 3u);
+  }
+  Publish({{"a2", "a"}, {"c2", "c"}});
+  Publish({{"tail", ""}});
+  AwaitRemoved(2);
+  for (const std::string name : {"KIND_QUEUE", "KIND_STREAM"}) {
+    const auto consumer = rig_.Consume(name, "c");
+    const std::vector<Received> events = consumer->Receive(4);
+    EXPECT_THAT(IdsOf(events), testing::UnorderedElementsAre("b1", "a2", "c2", "tail")) << name;
+    EXPECT_EQ(rig_.Get(name).stats().lost_events(), 2u) << name;
+    EXPECT_EQ(rig_.Get(name).stats().replay_events(), 1u) << name;
+  }
+}
+
 TEST_F(LatestTest, DeletedTopicLeavesNothingToItsSuccessor) {
   Create();
   Publish({{"a1", "a"}});

@@ -55,7 +55,8 @@ Examples:
 constexpr char kRedriveDeadLetterExamples[] = R"(
 Delivers dead letters to this subscription again, and to no other reader of the topic; attempts are
 counted from zero. A letter stays open if the subscription has yet to reach its event, after a seek
-back, or if its event was trimmed; their number is printed.
+back, if its event is in flight to another pipeline, or if its event was trimmed, or superseded in a
+topic that keeps the latest per key; their number is printed.
 
 Examples:
   eventhub subscriptions dead-letters redrive billing 0:17 0:19
@@ -233,13 +234,14 @@ absl::Status Redrive(const Context& context, const DeadLetterFlags& flags) {
   };
   ASSIGN_OR_RETURN(const client::RedriveResult result,
                    TakeLetters(context, flags, "redriving", redrive));
-  const bool matched = result.events + result.to_come + result.trimmed > 0;
+  const bool matched = result.events + result.to_come + result.trimmed + result.in_flight > 0;
   if (!matched && AreNamed(flags.selector)) return LettersNotFound(flags);
   if (flags.json) {
     return WriteOut(Json{{"dry_run", flags.dry_run},
                          {"events", result.events},
                          {"to_come", result.to_come},
-                         {"trimmed", result.trimmed}}
+                         {"trimmed", result.trimmed},
+                         {"in_flight", result.in_flight}}
                         .dump() +
                     "\n");
   }
@@ -250,6 +252,11 @@ absl::Status Redrive(const Context& context, const DeadLetterFlags& flags) {
   };
   RETURN_IF_ERROR(left(result.to_come, " stays: the subscription has not reached its event yet",
                        " stay: the subscription has not reached their events yet"));
+  RETURN_IF_ERROR(left(result.in_flight,
+                       " stays: its event is in flight to another pipeline; repeat the command "
+                       "when it is settled",
+                       " stay: their events are in flight to other pipelines; repeat the command "
+                       "when they are settled"));
   return left(result.trimmed, " stays: its event is gone, it can only be discarded",
               " stay: their events are gone, they can only be discarded");
 }

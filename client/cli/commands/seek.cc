@@ -38,7 +38,8 @@ Examples:
 
 constexpr char kReplayExamples[] = R"(
 Delivers a range of the log again, to this subscription only, in parallel with live events. A replay
-survives restarts. Unsettled events are delivered anyway, and are not counted.
+survives restarts. Unsettled events are delivered anyway, and are not counted; events that the filter
+excludes, or that a topic with the latest per key has removed, are counted, and are not delivered.
 
 Examples:
   eventhub subscriptions replay billing --from=2h --dry-run

@@ -304,7 +304,7 @@ struct CloseLettersSpec {
 struct RedriveResult {
   uint64_t events = 0;     // Return to the subscription.
   uint64_t to_come = 0;    // Stay, because the subscription has not reached their events yet.
-  uint64_t trimmed = 0;    // Stay, because their events no longer exist.
+  uint64_t trimmed = 0;    // Stay, because their events no longer exist, or were superseded.
   uint64_t in_flight = 0;  // Stay, because their events are in flight to others.
   std::string next_page_token{};  // With CloseLettersSpec::max_events; empty: all are done.
 };

@@ -487,8 +487,7 @@ void EventLedger::LoseUpTo(Offset start, Effects* effects) {
 void EventLedger::DropRedriven(Offset event, Effects* effects) {
   Removed removed;
   pending_.EditRange(event, event + 1, [&](Offset start, PendingRange& range) {
-    const bool gone = range.redriven && start < log_->start();
-    if (!gone || range.state != RangeState::kReady) return Verdict::kKeep;
+    if (!range.redriven || range.state != RangeState::kReady) return Verdict::kKeep;
     removed.emplace_back(start, 1);
     return Verdict::kRemove;
   });

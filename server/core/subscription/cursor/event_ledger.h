@@ -139,7 +139,7 @@ class EventLedger {
   bool DropTrimmed(size_t* left, Effects* effects);
   // The same for one event; and all events that were never delivered, if it is one of them.
   void DropIfTrimmed(Offset event, Effects* effects);
-  // Drops a redriven event whose last copy was removed, too. It counts as lost.
+  // Drops a redriven event that retention or compaction removed, with its copy. It counts as lost.
   void DropRedriven(Offset event, Effects* effects);
   // Removes what a trim removes of [from, to), which is trimmed.
   void RemoveTrimmed(Offset from, Offset to, Effects* effects);

@@ -220,7 +220,7 @@ class PartitionCursor {
   void DropIfTrimmed(Offset event, Effects* effects) {
     if (!seeking()) ledger_.DropIfTrimmed(event, effects);
   }
-  // Drops a redriven event whose last copy was removed, too. It counts as lost.
+  // See EventLedger.
   void DropRedriven(Offset event, Effects* effects) { ledger_.DropRedriven(event, effects); }
 
   // Moving.

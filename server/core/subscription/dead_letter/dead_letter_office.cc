@@ -130,9 +130,10 @@ bool IsKept(const Topic& topic, PartitionId partition, Offset offset) {
   return offset >= view->partitions[partition.value()]->next_start().offset;
 }
 
-// Whether no copy of the event is left to redrive.
+// Whether the event cannot be redriven: no copy is left, or compaction removed it.
 bool IsGone(const SubscriptionContext& context, const Subscription& subscription,
             const OpenDeadLetter& letter) {
+  if (letter.removed) return true;
   const DeadLetterPlace source = SourceOf(subscription, letter);
   if (IsKept(*subscription.topic(), source.partition, source.offset)) return false;
   const std::shared_ptr<Topic> topic = context.topics.Find(letter.place.topic);
@@ -190,6 +191,19 @@ absl::StatusOr<std::vector<TopicId>> TopicsOfOpenLetters(const LogStore& store,
     }
   }
   return topics;
+}
+
+void NoteRemoved(const SubscriptionContext& context, const Subscription& subscription,
+                 std::vector<OpenDeadLetter>& letters) {
+  const Topic& topic = *subscription.topic();
+  if (!topic.view()->settings->retention().has_latest_per_key()) return;
+  PlaceReader events(context.topics, context.store);
+  for (OpenDeadLetter& letter : letters) {
+    const DeadLetterPlace source = SourceOf(subscription, letter);
+    // If it cannot be read for another reason, its delivery reports that.
+    letter.removed = IsKept(topic, source.partition, source.offset) &&
+                     absl::IsNotFound(events.Read(source).status());
+  }
 }
 
 LetterCounts CountLetters(const SubscriptionContext& context, const Subscription& subscription,

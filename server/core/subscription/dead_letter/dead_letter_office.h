@@ -26,6 +26,7 @@ struct OpenDeadLetter {
   stored::DeadLetter record;
   v1::DeadLetter::State state = v1::DeadLetter::STATE_OPEN;
   int64_t close_micros = 0;
+  bool removed = false;  // Compaction has removed its event: see NoteRemoved.
 };
 
 class LetterBounds;
@@ -90,6 +91,11 @@ absl::StatusOr<DeadLetterPage> FindDeadLetters(const SubscriptionContext& contex
                                                const Subscription& subscription,
                                                const DeadLetterQuery& query,
                                                const std::string& after);
+
+// Notes which events of letters compaction has removed, in topics that keep the latest per key:
+// they are not redriven, although there are copies. Reads from disk.
+void NoteRemoved(const SubscriptionContext& context, const Subscription& subscription,
+                 std::vector<OpenDeadLetter>& letters);
 
 // The outcome for the matching letters; for a dry run, the expected outcome.
 struct LetterCounts {

@@ -115,6 +115,7 @@ size_t LetterClosing::PieceSize() const {
 absl::Status LetterClosing::FindPiece(DeadLetterPage* page) {
   const DeadLetterQuery query{filter_, false, false, PieceSize(), &bounds_};
   ASSIGN_OR_RETURN(*page, FindDeadLetters(context_, *subscription_, query, after_));
+  if (order_.action.redrive) NoteRemoved(context_, *subscription_, page->found);
   return absl::OkStatus();
 }
 

@@ -70,6 +70,10 @@ Offset EventChoices::EndFrom(Offset from) const {
   return from;
 }
 
+bool EventChoices::Passed(Offset event) const {
+  return Find(event)->first != kSkipped && From(event).front().passes;
+}
+
 absl::Span<const EventChoices::Event> EventChoices::From(Offset from) const {
   const Part& part = *Find(from);
   return absl::MakeConstSpan(events_).subspan(part.first + static_cast<size_t>(from - part.start),

@@ -36,6 +36,8 @@ class EventChoices {
   Offset EndFrom(Offset from) const;
   // The results for matched events from `from` on, at least one; `from` must be matched.
   absl::Span<const Event> From(Offset from) const;
+  // Whether the event, which is before EndFrom, passed.
+  bool Passed(Offset event) const;
 
   size_t work() const { return work_; }
 

@@ -38,8 +38,20 @@ FetchedEvents EventSource::Fetch(EventFetch& fetch, FetchTurn* turn) const {
     fetched.choices.emplace(fetched.batches, ranges, fetch.filter.get(), fetch.by_key,
                             turn->work_left());
     turn->NoteMatched(fetched.choices->work());
+    if (some_removed) NoteRemoved(fetch, &fetched);
   }
   return fetched;
+}
+
+void EventSource::NoteRemoved(const EventFetch& fetch, FetchedEvents* fetched) {
+  const auto note = [fetched](const Candidate& candidate) {
+    const Offset event = candidate.start;
+    if (!candidate.redriven_from.has_value()) return;
+    if (fetched->EndFrom(event, candidate.end) == event) return;  // Not read.
+    if (!fetched->choices->Passed(event)) fetched->gone.push_back(event);
+  };
+  note(fetch.candidate);
+  for (const Candidate& next : fetch.following) note(next);
 }
 
 absl::Status EventSource::Read(const EventFetch& fetch, FetchTurn* turn,

@@ -36,7 +36,9 @@ struct FetchedEvents {
   absl::Status status;                  // NOT_FOUND: the first event was trimmed.
   std::vector<RecordBatchPtr> batches;  // Ascending; there may be gaps between them.
   std::optional<EventChoices> choices;  // If each event is chosen.
-  std::vector<Offset> gone;             // Redriven events of which no copy exists any more.
+  // Redriven events that cannot be delivered any more: retention removed all copies, or compaction
+  // removed them.
+  std::vector<Offset> gone;
   bool from_disk = false;
   size_t reads = 0;  // Stored batches read from disk.
 
@@ -67,6 +69,8 @@ class EventSource {
   // Reads the dead letters of redriven events, the first one at least.
   absl::Status ReadLetters(std::vector<Candidate> redriven, FetchTurn* turn,
                            FetchedEvents* fetched) const;
+  // A redriven event passes every filter, so one that did not pass was removed.
+  static void NoteRemoved(const EventFetch& fetch, FetchedEvents* fetched);
 
   const LogStore& store_;
   const TopicCatalog& topics_;
