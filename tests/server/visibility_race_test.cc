@@ -1,8 +1,9 @@
 // The order of visibility with many threads: an observer that sees part of a commit sees all of it.
-// Consumers forward their events in transactions from one topic to the next, and disconnect without
-// settling; dead letters are redriven, delayed events become due or are cancelled, a link advances,
-// and routes copy. Each delivery and each report is compared with the events that can be read at
-// that moment. Syncs are delayed at random, so that many commits are written and not visible.
+// Consumers forward their events in transactions from one topic to the next, park some, and
+// disconnect without settling; dead letters are redriven, delayed events become due or are
+// cancelled, a link advances, and routes copy. Each delivery and each report is compared with the
+// events that can be read at that moment. Syncs are delayed at random, so that many commits are
+// written and not visible.
 #include <atomic>
 #include <cstdint>
 #include <functional>
@@ -33,6 +34,8 @@ constexpr int kEvents = 600;
 constexpr char kStream[] = "stream";
 constexpr char kQueue[] = "queue";
 constexpr char kLetters[] = "letters";
+constexpr char kStreamLetters[] = "stream-letters";
+constexpr char kLatest[] = "latest";
 constexpr int kDelayed = 200;
 constexpr int kLinkSteps = 150;
 constexpr int kEventsOfAStep = 3;
@@ -94,10 +97,15 @@ class VisibilityRaceTest : public SeededTest {
     rig_.real_time = true;
     ASSERT_THAT(rig_.Open(), IsOk());
     ASSERT_THAT(rig_.Create("in", kRacePartitions), IsOk());
-    for (const char* topic : {"copy", "stream-out", "queue-out", kLetters, "later", "later-copy",
-                              "linked", "linked-copy"}) {
+    for (const char* topic : {"copy", "stream-out", "queue-out", kLetters, kStreamLetters, "later",
+                              "later-copy", "linked", "linked-copy"}) {
       ASSERT_THAT(rig_.Create(topic, kRacePartitions), IsOk());
     }
+    v1::Topic latest;
+    latest.set_name(kLatest);
+    latest.set_partitions(kRacePartitions);
+    latest.mutable_retention()->mutable_latest_per_key();
+    ASSERT_THAT(rig_.Create(latest), IsOk());
     ASSERT_THAT(rig_.CreateRoute(RouteOf("copies", "in", {"copy"})), IsOk());
     ASSERT_THAT(rig_.CreateRoute(RouteOf("later-copies", "later", {"later-copy"})), IsOk());
     ASSERT_THAT(rig_.CreateRoute(RouteOf("linked-copies", "linked", {"linked-copy"})), IsOk());
@@ -110,8 +118,9 @@ class VisibilityRaceTest : public SeededTest {
     rig_.broker().links().Create(kTester, link,
                                  [&](const auto& answer) { linked.set_value(answer.status()); });
     ASSERT_THAT(linked.get_future().get(), IsOk());
-    ASSERT_THAT(rig_.Subscribe(SubscriptionOf(kStream, "in", v1::Subscription::KIND_STREAM)),
-                IsOk());
+    v1::Subscription stream = SubscriptionOf(kStream, "in", v1::Subscription::KIND_STREAM);
+    stream.set_dead_letter_topic(kStreamLetters);
+    ASSERT_THAT(rig_.Subscribe(stream), IsOk());
     v1::Subscription queue = SubscriptionOf(kQueue, "in", v1::Subscription::KIND_QUEUE);
     queue.set_ordered_by_key(true);
     queue.set_dead_letter_topic(kLetters);
@@ -284,11 +293,15 @@ class VisibilityRaceTest : public SeededTest {
     request.set_durability(synced ? v1::DURABILITY_SYNCED : v1::DURABILITY_WRITTEN);
     v1::TransactAppend& append = *request.add_appends();
     append.set_topic(out);
+    v1::TransactAppend& latest = *request.add_appends();
+    latest.set_topic(kLatest);
     v1::TransactAcks& acks = *request.mutable_acks();
     acks.set_subscription(subscription);
     acks.set_session(consumer.said.opened().session());
     for (const Received& event : events) {
       *append.add_events() = MakeEvent(event.id, event.key);
+      *latest.add_events() = MakeEvent(event.id, absl::StrCat(out, event.key));
+      latest.mutable_events()->rbegin()->set_data("kept");
       v1::Ack& ack = *acks.add_acks();
       ack.set_partition(event.partition);
       ack.set_lease_epoch(event.epoch);
@@ -307,11 +320,27 @@ class VisibilityRaceTest : public SeededTest {
         });
   }
 
-  // Checks that all earlier events of the partition were forwarded.
-  void CheckBefore(uint32_t partition, int64_t offset, const std::string& what) {
-    const std::vector<std::string> ids = InOf(partition, offset);
-    const std::vector<std::string> missing = stream_out_.Missing(ids);
-    EXPECT_THAT(missing, testing::IsEmpty()) << what << " " << partition << "/" << offset;
+  // Checks that all earlier events of the partition, except `mine`, were forwarded or became dead
+  // letters.
+  void CheckBefore(uint32_t partition, int64_t offset, const std::string& what,
+                   const std::set<std::string>& mine = {}) {
+    std::vector<std::string> ids = InOf(partition, offset);
+    ids = stream_letters_.Missing(stream_out_.Missing(ids));
+    std::erase_if(ids, [&mine](const std::string& id) { return mine.contains(id); });
+    EXPECT_THAT(ids, testing::IsEmpty()) << what << " " << partition << "/" << offset;
+  }
+
+  // Takes no answer: it may be sent after the consumer has gone.
+  void Park(TestConsumer& consumer, const Received& event) {
+    v1::ConsumeRequest nacks;
+    nacks.set_correlation_id(++last_nack_);
+    v1::Nack& nack = *nacks.add_nacks();
+    nack.set_partition(event.partition);
+    nack.set_lease_epoch(event.epoch);
+    nack.set_action(v1::Nack::ACTION_PARK);
+    nack.add_ranges()->set_start(event.offset);
+    nack.mutable_ranges(0)->set_end(event.offset + 1);
+    EXPECT_THAT(consumer.session().Take(std::move(nacks)), IsOk());
   }
 
   // The ids of the first events of a partition of `in`.
@@ -327,19 +356,33 @@ class VisibilityRaceTest : public SeededTest {
   }
 
   // Runs one consumer after another. An assigned partition starts after everything that other
-  // consumers forwarded.
+  // consumers forwarded or gave up.
   void ConsumeStream(uint64_t seed) {
     std::mt19937_64 dice(seed);
     while (!ended_) {
       const auto consumer =
           rig_.Consume(kStream, absl::StrCat("c", seed), 1 + static_cast<uint32_t>(dice() % 8));
+      std::map<uint32_t, int64_t> first_new;  // Of the partitions, until they are reached.
+      std::set<std::string> mine;
       for (uint64_t lives = 1 + dice() % 12; lives > 0 && !ended_; --lives) {
         ASSERT_TRUE(Eventually([&] { return consumer->woken() || ended_; }));
-        const std::vector<Received> events = consumer->Receive();
+        std::vector<Received> events = consumer->Receive();
         for (const v1::PartitionLease& lease : consumer->said.assigned()) {
           CheckBefore(lease.partition(), lease.next_offset(), "assigned");
+          first_new[lease.partition()] = lease.first_new_offset();
         }
         consumer->said.clear_assigned();
+        for (const Received& event : events) {
+          mine.insert(event.id);
+          const auto next = first_new.find(event.partition);
+          if (next == first_new.end() || event.offset < next->second) continue;
+          CheckBefore(event.partition, next->second, "delivered behind", mine);
+          first_new.erase(next);
+        }
+        if (!events.empty() && dice() % 8 == 0) {
+          Park(*consumer, events.back());
+          events.pop_back();
+        }
         if (events.empty()) continue;
         Transact(*consumer, kStream, "stream-out", events, dice() % 2 == 0);
       }
@@ -373,15 +416,7 @@ class VisibilityRaceTest : public SeededTest {
           }
           CheckKey(event);
           if (dice() % 8 == 0) {
-            v1::ConsumeRequest nacks;
-            nacks.set_correlation_id(++last_nack_);
-            v1::Nack& nack = *nacks.add_nacks();
-            nack.set_partition(event.partition);
-            nack.set_lease_epoch(event.epoch);
-            nack.set_action(v1::Nack::ACTION_PARK);
-            nack.add_ranges()->set_start(event.offset);
-            nack.mutable_ranges(0)->set_end(event.offset + 1);
-            EXPECT_THAT(consumer->session().Take(std::move(nacks)), IsOk());
+            Park(*consumer, event);
           } else {
             Transact(*consumer, kQueue, "queue-out", {event}, dice() % 2 == 0);
           }
@@ -415,10 +450,32 @@ class VisibilityRaceTest : public SeededTest {
 
   void Redrive() {
     while (!ended_) {
-      v1::RedriveDeadLettersRequest request;
-      request.set_subscription(kQueue);
-      request.mutable_selector();
-      EXPECT_THAT(rig_.Redrive(request), IsOk());
+      for (const char* subscription : {kQueue, kStream}) {
+        v1::RedriveDeadLettersRequest request;
+        request.set_subscription(subscription);
+        request.mutable_selector();
+        EXPECT_THAT(rig_.Redrive(request), IsOk());
+      }
+    }
+  }
+
+  // The latest event of a key was appended together with one of another topic.
+  void WatchLatest() {
+    std::map<std::string, int64_t> offsets;
+    for (bool last = false; !last;) {
+      last = ended_;
+      for (int key = 0; key < 2 * kKeys; ++key) {
+        TopicIds& out = key < kKeys ? stream_out_ : queue_out_;
+        v1::GetLatestRequest request;
+        request.set_topic(kLatest);
+        request.set_key(absl::StrCat(key < kKeys ? "stream-out" : "queue-out", key % kKeys));
+        const auto latest = rig_.broker().readers().Latest(kTester, request);
+        if (absl::IsNotFound(latest.status())) continue;
+        ASSERT_THAT(latest, IsOk());
+        EXPECT_THAT(out.Missing({latest->event().id()}), testing::IsEmpty());
+        EXPECT_GE(latest->offset(), offsets[request.key()]);
+        offsets[request.key()] = latest->offset();
+      }
     }
   }
 
@@ -445,6 +502,7 @@ class VisibilityRaceTest : public SeededTest {
   TopicIds stream_out_{rig_, "stream-out"};
   TopicIds queue_out_{rig_, "queue-out"};
   TopicIds letters_{rig_, kLetters};
+  TopicIds stream_letters_{rig_, kStreamLetters};
   TopicIds later_{rig_, "later"};
   TopicIds linked_{rig_, "linked"};
   std::atomic<bool> published_{false};
@@ -476,6 +534,7 @@ TEST_F(VisibilityRaceTest, CommitsBecomeVisibleAtomically) {
   start([this] { MoveLink(seed_ + 2000); });
   start([this] { WatchLink(); });
   start([this] { Redrive(); });
+  start([this] { WatchLatest(); });
   start([this] { HoldSyncs(); });
   EXPECT_TRUE(Eventually([&] { return AllDone() || HasFailure(); }, absl::Seconds(60)));
   ended_ = true;

@@ -104,6 +104,70 @@ TEST_F(VisibilityTest, NewOwnerWaitsForTransactionOfOldOwner) {
   EXPECT_EQ(rig_.Get("s").stats().acked_events(), 2u);
 }
 
+// The event is given up, and its dead letter is not even begun.
+TEST_F(VisibilityTest, NewOwnerWaitsForDeadLetters) {
+  v1::Subscription stream = Stream();
+  stream.set_ack_durability(v1::DURABILITY_SYNCED);
+  Create(stream);
+  ASSERT_THAT(rig_.Publish("t", {"a", "b", "c"}), IsOk());
+  const auto first = rig_.Consume("s", "first", /*credit=*/2);
+  const std::vector<Received> events = first->Receive(2);
+  Hold();
+  v1::ConsumeRequest nacks;
+  v1::Nack& nack = *nacks.add_nacks();
+  nack.set_lease_epoch(events[0].epoch);
+  nack.set_action(v1::Nack::ACTION_PARK);
+  nack.add_ranges()->set_end(1);
+  ASSERT_THAT(first->session().Take(std::move(nacks)), IsOk());
+  AwaitHeld();
+  first->session().Close(Subscription::Ended::kByConsumer);
+  const auto second = rig_.Consume("s", "second");
+  EXPECT_THAT(second->Receive(), IsEmpty());
+  EXPECT_EQ(second->said.assigned_size(), 0);
+  EXPECT_EQ(second->caught_up, 0);
+  Release();
+  const std::vector<Received> rest = second->Receive(2);
+  EXPECT_THAT(IdsOf(rest), ElementsAre("b", "c"));
+  EXPECT_THAT(Ids(rig_.Get("s").subscription().dead_letter_topic()), ElementsAre("a"));
+  ASSERT_EQ(second->said.assigned_size(), 1);
+  EXPECT_EQ(second->said.assigned(0).next_offset(), 1);
+}
+
+// The dead-letter topic is full: the event comes back, and nothing overtakes it.
+TEST_F(VisibilityTest, NewOwnerStartsWhenParkingFails) {
+  v1::Topic full;
+  full.set_name("s.dead-letters");
+  full.mutable_retention()->set_max_bytes(1);
+  full.mutable_retention()->set_refuse_when_full(true);
+  ASSERT_THAT(rig_.Create(full), IsOk());
+  ASSERT_THAT(rig_.Publish("s.dead-letters", {"fills it"}), IsOk());
+  v1::Subscription stream = Stream();
+  stream.set_ack_durability(v1::DURABILITY_SYNCED);
+  Create(stream);
+  ASSERT_THAT(rig_.Publish("t", {"a", "b"}), IsOk());
+  const auto first = rig_.Consume("s", "first", /*credit=*/1);
+  const std::vector<Received> events = first->Receive(1);
+  Hold();
+  v1::ConsumeRequest nacks;
+  v1::Nack& nack = *nacks.add_nacks();
+  nack.set_lease_epoch(events[0].epoch);
+  nack.set_action(v1::Nack::ACTION_PARK);
+  nack.add_ranges()->set_end(1);
+  ASSERT_THAT(first->session().Take(std::move(nacks)), IsOk());
+  AwaitHeld();
+  first->session().Close(Subscription::Ended::kByConsumer);
+  const auto second = rig_.Consume("s", "second");
+  EXPECT_THAT(second->Receive(), IsEmpty());
+  EXPECT_EQ(second->said.assigned_size(), 0);
+  Release();
+  ASSERT_TRUE(Eventually([&] { return rig_.Get("s").stats().delayed_events() == 1; }));
+  EXPECT_THAT(second->Receive(), IsEmpty());
+  ASSERT_EQ(second->said.assigned_size(), 1);
+  EXPECT_EQ(second->said.assigned(0).next_offset(), 0);
+  rig_.Pass(absl::Hours(1));
+  EXPECT_THAT(IdsOf(second->Receive(2)), ElementsAre("a", "b"));
+}
+
 // A replay replaces the settled events; this does not make the settling transaction visible.
 TEST_F(VisibilityTest, NewOwnerWaitsForTransactionOfReplayedEvents) {
   SetUpStream();
@@ -285,6 +349,36 @@ TEST_F(VisibilityTest, RedrivenEventWaitsUntilItsLetterIsClosed) {
   Release();
   EXPECT_EQ(redrive.get(), 1u);
   EXPECT_THAT(IdsOf(consumer->Receive(1)), ElementsAre("a"));
+}
+
+// It would be delivered anyway, but not for the letter.
+TEST_F(VisibilityTest, RedrivenEventOfReplayWaitsUntilItsLetterIsClosed) {
+  SetUpQueue();
+  ASSERT_THAT(rig_.Publish("t", {"a"}), IsOk());
+  const auto consumer = rig_.Consume("s", "c");
+  EXPECT_THAT(consumer->Nack(consumer->Receive(1)[0], v1::Nack::ACTION_PARK).refused(), IsEmpty());
+  ASSERT_THAT(rig_.DeadLetters("s"), SizeIs(1));
+  consumer->SetCredit(0);
+  v1::ReplaySubscriptionRequest replay;
+  replay.set_name("s");
+  replay.mutable_start()->set_earliest(true);
+  ASSERT_OK_AND_ASSIGN(const v1::ReplaySubscriptionResponse replayed, rig_.Replay(replay));
+  EXPECT_EQ(replayed.events(), 1u);
+  Hold();
+  auto redrive = std::async(std::launch::async, [&] {
+    v1::RedriveDeadLettersRequest request;
+    request.set_subscription("s");
+    request.mutable_selector();
+    return rig_.Redrive(request)->events();
+  });
+  AwaitHeld();
+  consumer->SetCredit(10);
+  EXPECT_THAT(consumer->Receive(), IsEmpty());
+  EXPECT_EQ(rig_.Get("s").stats().open_dead_letters(), 1u);
+  Release();
+  EXPECT_EQ(redrive.get(), 1u);
+  EXPECT_THAT(IdsOf(consumer->Receive(1)), ElementsAre("a"));
+  EXPECT_EQ(rig_.Get("s").stats().open_dead_letters(), 0u);
 }
 
 class VisibilityByKindTest : public VisibilityTest, public testing::WithParamInterface<bool> {

@@ -307,6 +307,7 @@ void Subscription::FinishParking(CommitBuilder& commit, PartitionId partition, O
     }
     effects.more_to_deliver = true;  // A STREAM continues after its last attempt.
     scheduler_->Conclude(cursor, effects, &after);
+    NoteParkingEnded(cursor, &after);
   }
   PerformIn(commit, std::move(after));
 }
@@ -327,8 +328,18 @@ void Subscription::AbandonParking(PartitionId partition, Offset event, absl::str
     cursor.AbandonParking(event, 1, Now() + rules_.max_backoff, why);
     Effects effects;
     scheduler_->Conclude(cursor, effects, &after);
+    NoteParkingEnded(cursor, &after);
   }
   Perform(std::move(after));
+}
+
+void Subscription::NoteParkingEnded(PartitionCursor& cursor, Aftermath* after) {
+  if (!cursor.waits_for_parking || cursor.pending().counts().parking > 0) return;
+  if (const int64_t commit = cursors_.last_in_commit(); commit > 0) {
+    cursors_.Hold(cursor, commit);  // The dead letters are in this commit, or in one before.
+  } else if (!cursor.held()) {
+    scheduler_->NoteHoldEnded(cursor, after);
+  }
 }
 
 void Subscription::TakeSnapshot(SnapshotWork& work) {

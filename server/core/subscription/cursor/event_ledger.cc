@@ -379,7 +379,11 @@ bool EventLedger::AddRedriven(Offset event, const DeadLetterPlace& place, Effect
     if (live) return Verdict::kKeep;
     // Canceling its replay must not remove it. A replay is for all pipelines.
     redrive(range, range.redriven ? Union(PipelinesOf(event), pipelines) : nullptr);
-    if (range.state == RangeState::kComing) {  // It then comes with this commit.
+    // If it is not delivered yet, it comes with this commit, which closes the letter.
+    if (range.state == RangeState::kReady || range.state == RangeState::kBlocked) {
+      range.state = RangeState::kComing;
+    }
+    if (range.state == RangeState::kComing) {
       range.stamp = static_cast<uint64_t>(effects->commit);
       effects->in_commit.push_back({event, 1, CommitChange::Kind::kComes, effects->commit});
     }

@@ -90,6 +90,13 @@ class PartitionCursor {
   // Until that commit is visible nothing is delivered, and the owner is not notified; 0 if not
   // held. See CursorSet::Hold.
   int64_t held_until = 0;
+  // STREAM: nothing was delivered to the owner yet. It starts after the events that are being
+  // parked: when a partition moves, who sees delivery continue behind them can read their dead
+  // letters.
+  bool waits_for_parking = false;
+  bool held() const {
+    return held_until != 0 || (waits_for_parking && pending().counts().parking > 0);
+  }
 
   // Delivery.
 

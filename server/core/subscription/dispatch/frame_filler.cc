@@ -58,7 +58,7 @@ FrameFiller::Reads& FrameFiller::ReadsOf(const PartitionCursor& cursor) {
 }
 
 bool FrameFiller::MayRead(const PartitionCursor& cursor, int64_t now) {
-  if (cursor.held_until != 0 || cursor.blocked_by_sweep()) return false;
+  if (cursor.held() || cursor.blocked_by_sweep()) return false;
   const Reads& reads = ReadsOf(cursor);
   if (reads.busy || reads.after_commit > commits_.last()) return false;
   return reads.failure == nullptr || now >= reads.again_at;
@@ -287,8 +287,7 @@ std::optional<Candidate> FrameFiller::NextFetched(const PartitionCursor& cursor,
                                                   const FetchedEvents& fetched) const {
   if (consumer.closed || !MayDeliver(consumer)) return std::nullopt;
   // The subscription may have moved, or the consumer may have lost the partition.
-  if (cursor.held_until != 0 || cursor.blocked_by_sweep() ||
-      !scheduler_.MayDeliver(cursor, consumer)) {
+  if (cursor.held() || cursor.blocked_by_sweep() || !scheduler_.MayDeliver(cursor, consumer)) {
     return std::nullopt;
   }
   std::optional<Candidate> next = cursor.Next(shared_.rules, fetch.candidate.flow());
@@ -382,7 +381,7 @@ bool FrameFiller::AtHead(const Consumer& consumer) const {
     if (!scheduler_.Serves(*cursor, consumer)) continue;
     any = true;
     if (cursor->next() < cursor->log().end() || cursor->AnyLiveReady()) return false;
-    if (cursor->held_until != 0 || cursor->blocked_by_sweep()) return false;
+    if (cursor->held() || cursor->blocked_by_sweep()) return false;
   }
   return any;
 }

@@ -54,12 +54,13 @@ void StreamScheduler::Assign(PartitionCursor& cursor, ConsumerId owner, Aftermat
   if (counts.settling > 0 || counts.coming > 0) {
     shared_.cursors.Hold(cursor, shared_.cursors.last_in_commit());
   }
+  cursor.waits_for_parking = true;
   Announce(cursor, after);
 }
 
 void StreamScheduler::Announce(const PartitionCursor& cursor, Aftermath* after) {
   Consumer* const owner = shared_.consumers.Find(cursor.owner);
-  if (owner == nullptr || cursor.held_until != 0) return;
+  if (owner == nullptr || cursor.held()) return;
   NoteAssigned(cursor, *owner);
   shared_.consumers.Wake(*owner, &after->wake);
 }
@@ -145,6 +146,7 @@ void StreamScheduler::EndDueLeases(int64_t now, size_t* left, Aftermath* after) 
 }
 
 int64_t StreamScheduler::StartLease(PartitionCursor& cursor, int64_t now) {
+  cursor.waits_for_parking = false;
   if (cursor.pending().counts().leased == 0) LeaseOf(cursor).due = now + shared_.rules.ack_deadline;
   return std::numeric_limits<int64_t>::max();
 }
