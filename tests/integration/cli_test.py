@@ -716,6 +716,24 @@ class FollowTest(HubTest):
         self.assertEqual(reader.wait(TIMEOUT), 0)
         self.assertEqual(reader.stderr.read(), "")
 
+    # `read --follow | head -1`, also if no event comes, or if SIGPIPE is ignored.
+    def test_ends_with_its_reader(self):
+        topic = self.topic()
+        self.ok("subscriptions", "create", topic + ".s", "--topic", topic, "--kind=queue")
+        for command in (["read", topic, "--follow"], ["consume", topic + ".s"]):
+            for ignored, code in ((True, 128 + signal.SIGPIPE), (False, -signal.SIGPIPE)):
+                for lines in (0, 1):
+                    process = self.hub.popen(*command, "--format=%d\\n", stdout=subprocess.PIPE,
+                                             stderr=subprocess.PIPE, restore_signals=not ignored)
+                    self.addCleanup(process.communicate)
+                    self.addCleanup(process.kill)
+                    if lines:
+                        self.ok("publish", topic, "-q", stdin=b"event\n")
+                        self.assertEqual(process.stdout.readline(), b"event\n")
+                    process.stdout.close()
+                    self.assertEqual(process.wait(TIMEOUT), code, (command, lines))
+                    self.assertEqual(process.stderr.read(), b"")
+
     def test_limit_ends_it(self):
         topic = self.topic()
         reader = self.follow(topic, "--limit=2")

@@ -20,6 +20,7 @@
 #include "client/cli/output/event_format.h"
 #include "client/cli/run/hub_watch.h"
 #include "client/cli/run/interrupt.h"
+#include "client/cli/run/output_watch.h"
 #include "client/cli/run/progress.h"
 #include "eventhub/error.h"
 #include "eventhub/reader.h"
@@ -200,7 +201,10 @@ absl::Status ReadTopic(const Context& context, ReadFlags& flags, Interrupt& inte
     hub->CancelCalls();
     reader->Cancel();
   });
-  const absl::Status status = WithHowToContinue(ReadAll(*reader, printer), *reader);
+  std::optional<OutputWatch> output(std::in_place, [&reader] { reader->Cancel(); });
+  absl::Status status = WithHowToContinue(ReadAll(*reader, printer), *reader);
+  if (output->gone()) status = OutputClosed();
+  output.reset();
   watch.reset();
   interrupt.OnRaise(nullptr);
   printer.Summarise();

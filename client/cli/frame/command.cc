@@ -182,13 +182,15 @@ bool HasKnownOutcome(const absl::Status& status) {
   return status.GetPayload(kKnownOutcomePayload).has_value();
 }
 
+absl::Status OutputClosed() { return SilentFailure(128 + SIGPIPE); }
+
 absl::Status WriteOut(absl::string_view text) {
   while (!text.empty()) {
     const ssize_t written = write(STDOUT_FILENO, text.data(), text.size());
     if (written >= 0) {
       text.remove_prefix(static_cast<size_t>(written));
     } else if (errno == EPIPE) {
-      return SilentFailure(128 + SIGPIPE);
+      return OutputClosed();
     } else if (errno != EINTR) {
       return WithKnownOutcome(absl::ErrnoToStatus(errno, "writing to standard output"));
     }

@@ -194,9 +194,11 @@ absl::Status NeedTerminal(absl::string_view command);
 // Asks `question` on the terminal. CANCELLED with the message `otherwise` unless the answer is yes.
 absl::Status Confirm(const std::string& question, const std::string& otherwise);
 
+// A silent failure with the exit code that a shell has for SIGPIPE: nobody reads the output.
+absl::Status OutputClosed();
+
 // Writes to standard output, unbuffered. Returns failures such as a full disk. A closed pipe ends
-// the process by SIGPIPE, as usual; if that signal is ignored, returns a silent failure with the
-// exit code that a shell has for it.
+// the process by SIGPIPE, as usual; if that signal is ignored, returns OutputClosed().
 absl::Status WriteOut(absl::string_view text);
 
 }  // namespace eventhub::cli

@@ -16,6 +16,7 @@
 #include "client/cli/run/event_environment.h"
 #include "client/cli/run/hub_watch.h"
 #include "client/cli/run/interrupt.h"
+#include "client/cli/run/output_watch.h"
 #include "client/cli/run/progress.h"
 #include "eventhub/subscriber.h"
 #include "proto/json/event_json.h"
@@ -62,7 +63,10 @@ class ConsumeRun {
     RETURN_IF_ERROR(Start());
     std::optional<HubWatch> watch(std::in_place, address, [this] { return ConnectionStatus(); });
     interrupt_.OnRaise([this] { OnInterrupt(); });
+    std::optional<OutputWatch> output;
+    if (options_.command.empty()) output.emplace([this] { Fail(OutputClosed()); });
     absl::Status status = WaitForEnd();
+    output.reset();
     interrupt_.OnRaise(nullptr);
     watch.reset();
     Report();
