@@ -76,6 +76,56 @@ absl::Status DamagedBatch(absl::string_view key, const BatchHeader& header,
       " are damaged; read on from offset ", (base + header.count).value(), ": ", problem));
 }
 
+// Reads the events of consecutive small batches by an iterator, which takes a fraction of the time
+// of as many look-ups.
+class SmallBatches {
+ public:
+  SmallBatches(rocksdb::DB& db, rocksdb::ColumnFamilyHandle& events, TopicId topic,
+               PartitionId partition)
+      : db_(db), events_(events), end_(PartitionEnd(topic, partition)), end_slice_(ToSlice(end_)) {}
+
+  // Call for each batch, in order, whether or not its events are to be read. Returns whether Read
+  // is faster than a look-up: not for the first ones, since an iterator must be created, and not
+  // for events in blob files, which an iterator reads when it passes over them.
+  bool Follows(const BatchHeader& batch, bool reads) {
+    if (!reads || batch.bytes >= kMinBlobBytes) {
+      small_ = 0;
+      at_last_ = false;
+      return false;
+    }
+    return ++small_ > kLookUps;
+  }
+
+  // Returns the events of the batch; nothing if they have to be looked up, which also reports
+  // errors.
+  std::optional<SharedBytes> Read(absl::string_view key, const BatchHeader& batch) {
+    if (at_last_) {
+      iterator_->Next();
+    } else {
+      if (iterator_ == nullptr) {
+        rocksdb::ReadOptions options;
+        options.iterate_upper_bound = &end_slice_;
+        iterator_.reset(db_.NewIterator(options, &events_));
+      }
+      iterator_->Seek(ToSlice(key));
+    }
+    at_last_ = iterator_->Valid() && ToView(iterator_->key()) == key;
+    if (!at_last_ || iterator_->value().size() != batch.bytes) return std::nullopt;
+    return SharedBytes::Copy(ToView(iterator_->value()));
+  }
+
+ private:
+  static constexpr int kLookUps = 4;
+
+  rocksdb::DB& db_;
+  rocksdb::ColumnFamilyHandle& events_;
+  const std::string end_;
+  const rocksdb::Slice end_slice_;
+  std::unique_ptr<rocksdb::Iterator> iterator_;
+  bool at_last_ = false;  // It is at the batch before.
+  int small_ = 0;         // Consecutive small batches.
+};
+
 uint64_t RandomNumber() {
   std::random_device random;
   return uint64_t{random()} << 32 | random();
@@ -176,17 +226,22 @@ absl::Status LogStore::ReadRanges(TopicId topic, PartitionId partition,
                                   std::vector<RecordBatchPtr>* out, WantedBatches wanted) const {
   std::unique_ptr<rocksdb::Iterator> index(
       db_->NewIterator(rocksdb::ReadOptions(), handle(Column::kIndex)));
+  SmallBatches small(*db_, *handle(Column::kEvents), topic, partition);
   // Reads the batch that holds `next`; null: there is to be no more.
   const auto read_batch = [&](Offset next, bool follows) -> absl::StatusOr<RecordBatchPtr> {
     ASSIGN_OR_RETURN(BatchInfo entry, NextBatch(*index, topic, partition, next, follows));
     for (;;) {
       const bool reads = !entry.header.gone() && wanted(entry.header);
       if (!more(entry.header, reads)) return RecordBatchPtr();
+      const bool scans = small.Follows(entry.header, reads);
       auto batch = std::make_shared<RecordBatch>();
       batch->base = entry.base;
       batch->header = entry.header;
       if (!reads) return batch;
-      absl::StatusOr<SharedBytes> events = ReadEvents(ToView(index->key()), entry.header);
+      const absl::string_view key = ToView(index->key());
+      std::optional<SharedBytes> scanned = scans ? small.Read(key, entry.header) : std::nullopt;
+      absl::StatusOr<SharedBytes> events =
+          scanned.has_value() ? *std::move(scanned) : ReadEvents(key, entry.header);
       if (events.ok()) {
         batch->chunks.push_back(*std::move(events));
         return batch;

@@ -106,6 +106,42 @@ TEST_P(LogStoreTest, ReadReturnsUnwantedBatchesWithoutEvents) {
   }
 }
 
+// Small batches in a row are read in another way than others.
+TEST_P(LogStoreTest, ReadsRunsOfSmallBatches) {
+  std::vector<std::string> events;
+  for (const int small : {1, 4, 5, 6, 20, 3, 40}) {
+    for (int i = 0; i < small; ++i) events.push_back(Append(rig_.log(), 1, 1 + events.size() % 7));
+    events.push_back(Append(rig_.log(), 1, 10'000));
+    if (small == 6) rig_.Reopen();
+  }
+  PartitionLog& log = rig_.log();
+  const auto check = [&](size_t from, size_t max_bytes) {
+    absl::StatusOr<std::vector<StoredBatch>> batches = rig_.Read(log, max_bytes);
+    ASSERT_THAT(batches, IsOk());
+    ASSERT_EQ(batches->size(), events.size() - from);
+    for (size_t i = 0; i < batches->size(); ++i) {
+      ASSERT_EQ((*batches)[i].base, static_cast<int64_t>(from + i));
+      ASSERT_EQ((*batches)[i].events, events[from + i]) << i;
+    }
+  };
+  for (const size_t max_bytes : {1, 20, 15'000, 1'000'000}) check(0, max_bytes);
+  ASSERT_THAT(rig_.Trim(log, Offset(3)), IsOk());
+  check(3, 1'000'000);
+  // Unwanted batches in between.
+  std::vector<RecordBatchPtr> batches;
+  const auto wanted = [](const BatchHeader& batch) { return batch.bytes % 3 != 0; };
+  ASSERT_THAT(
+      rig_.store().Read(log.topic(), log.id(), Offset(3), log.end(), 1 << 20, &batches, wanted),
+      IsOk());
+  ASSERT_EQ(batches.size(), events.size() - 3);
+  for (size_t i = 0; i < batches.size(); ++i) {
+    const std::string& own = events[3 + i];
+    ASSERT_EQ(batches[i]->chunks.size(), own.size() % 3 == 0 ? 0u : 1u);
+    if (own.size() % 3 == 0) continue;
+    ASSERT_EQ(batches[i]->chunks[0].view(), own);
+  }
+}
+
 TEST_P(LogStoreTest, ReadRespectsLimitsButReturnsOneBatch) {
   PartitionLog& log = rig_.log();
   for (int i = 0; i < 4; ++i) Append(log, 2, 100);
