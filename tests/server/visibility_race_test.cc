@@ -1,9 +1,9 @@
 // The order of visibility with many threads: an observer that sees part of a commit sees all of it.
 // Consumers forward their events in transactions from one topic to the next, park some, and
-// disconnect without settling; dead letters are redriven, delayed events become due or are
-// cancelled, a link advances, and routes copy. Each delivery and each report is compared with the
-// events that can be read at that moment. Syncs are delayed at random, so that many commits are
-// written and not visible.
+// disconnect without settling; events are replayed, dead letters redriven, delayed events become
+// due or are cancelled, a link advances, and routes copy. Each delivery and each report is compared
+// with the events that can be read at that moment. Syncs are delayed at random, so that many
+// commits are written and not visible.
 #include <atomic>
 #include <cstdint>
 #include <functional>
@@ -38,6 +38,7 @@ constexpr char kStreamLetters[] = "stream-letters";
 constexpr char kLatest[] = "latest";
 constexpr int kDelayed = 200;
 constexpr int kLinkSteps = 150;
+constexpr int kReplays = 60;
 constexpr int kEventsOfAStep = 3;
 
 // The ids of all readable events of a topic.
@@ -333,7 +334,7 @@ class VisibilityRaceTest : public SeededTest {
   // Takes no answer: it may be sent after the consumer has gone.
   void Park(TestConsumer& consumer, const Received& event) {
     v1::ConsumeRequest nacks;
-    nacks.set_correlation_id(++last_nack_);
+    nacks.set_correlation_id(++last_request_);
     v1::Nack& nack = *nacks.add_nacks();
     nack.set_partition(event.partition);
     nack.set_lease_epoch(event.epoch);
@@ -353,6 +354,52 @@ class VisibilityRaceTest : public SeededTest {
       ids = rig_.Read(request)->Ids(partition);
     }
     return {ids.begin(), ids.begin() + end};
+  }
+
+  // Whether a delivered event was forwarded before: it is replayed or redriven then, and acked.
+  bool WasForwarded(TestConsumer& consumer, const std::string& subscription, TopicIds& out,
+                    const Received& event) {
+    if (!out.Missing({event.id}).empty()) return false;
+    {
+      MutexLock lock(replayed_mutex_);
+      const auto it = replayed_.find({subscription, event.partition});
+      EXPECT_TRUE(it != replayed_.end() && event.offset >= it->second)
+          << event.id << " was delivered again";
+    }
+    v1::ConsumeRequest acks;
+    acks.set_correlation_id(++last_request_);
+    v1::Ack& ack = *acks.add_acks();
+    ack.set_partition(event.partition);
+    ack.set_lease_epoch(event.epoch);
+    ack.set_exact(true);
+    ack.add_ranges()->set_start(event.offset);
+    ack.mutable_ranges(0)->set_end(event.offset + 1);
+    EXPECT_THAT(consumer.session().Take(std::move(acks)), IsOk());
+    return true;
+  }
+
+  // Replays the events that were delivered last, which may be in transactions.
+  void Replay(uint64_t seed) {
+    std::mt19937_64 dice(seed);
+    for (int i = 0; i < kReplays && !ended_; ++i) {
+      const std::string name = dice() % 2 == 0 ? kStream : kQueue;
+      const v1::GetSubscriptionResponse got = rig_.Get(name);
+      for (const v1::SubscriptionPartition& p : got.partitions()) {
+        const int64_t from =
+            std::max<int64_t>(0, p.next_offset() - static_cast<int64_t>(dice() % 20));
+        {
+          MutexLock lock(replayed_mutex_);
+          const auto [it, added] = replayed_.try_emplace({name, p.partition()}, from);
+          it->second = std::min(it->second, from);
+        }
+        v1::ReplaySubscriptionRequest request;
+        request.set_name(name);
+        request.add_partitions(p.partition());
+        request.mutable_start()->set_offset(from);
+        EXPECT_THAT(rig_.Replay(request), IsOk());
+      }
+    }
+    replays_done_ = true;
   }
 
   // Runs one consumer after another. An assigned partition starts after everything that other
@@ -379,6 +426,9 @@ class VisibilityRaceTest : public SeededTest {
           CheckBefore(event.partition, next->second, "delivered behind", mine);
           first_new.erase(next);
         }
+        std::erase_if(events, [&](const Received& event) {
+          return WasForwarded(*consumer, kStream, stream_out_, event);
+        });
         if (!events.empty() && dice() % 8 == 0) {
           Park(*consumer, events.back());
           events.pop_back();
@@ -409,6 +459,7 @@ class VisibilityRaceTest : public SeededTest {
       for (uint64_t lives = 1 + dice() % 12; lives > 0 && !ended_; --lives) {
         ASSERT_TRUE(Eventually([&] { return consumer->woken() || ended_; }));
         for (const Received& event : consumer->Receive()) {
+          if (WasForwarded(*consumer, kQueue, queue_out_, event)) continue;
           // Redriven events have no order.
           if (letters_.Missing({event.id}).empty()) {
             Transact(*consumer, kQueue, "queue-out", {event}, dice() % 2 == 0);
@@ -490,7 +541,8 @@ class VisibilityRaceTest : public SeededTest {
   }
 
   bool AllDone() {
-    if (!published_ || !delays_done_ || !linked_done_ || DelayedEvents() > 0) return false;
+    if (!published_ || !delays_done_ || !linked_done_ || !replays_done_) return false;
+    if (DelayedEvents() > 0) return false;
     for (const char* name : {kStream, kQueue}) {
       const v1::SubscriptionStats stats = rig_.Get(name).stats();
       if (stats.lag_events() + stats.replay_events() + stats.open_dead_letters() > 0) return false;
@@ -508,13 +560,17 @@ class VisibilityRaceTest : public SeededTest {
   std::atomic<bool> published_{false};
   std::atomic<bool> delays_done_{false};
   std::atomic<bool> linked_done_{false};
+  std::atomic<bool> replays_done_{false};
   std::atomic<int64_t> submitted_{0};  // Events that are to be delayed.
   std::atomic<bool> ended_{false};
   std::atomic<int> under_way_{0};
-  std::atomic<uint64_t> last_nack_{0};
+  std::atomic<uint64_t> last_request_{0};
   Mutex delayed_mutex_;
   std::vector<std::string> kept_ ABSL_GUARDED_BY(delayed_mutex_);  // Not cancelled.
   std::vector<std::string> cancelled_ ABSL_GUARDED_BY(delayed_mutex_);
+  Mutex replayed_mutex_;
+  // The first offset, in a partition of a subscription.
+  std::map<std::pair<std::string, uint32_t>, int64_t> replayed_ ABSL_GUARDED_BY(replayed_mutex_);
   Mutex in_mutex_;
   std::map<uint32_t, std::vector<std::string>> in_ ABSL_GUARDED_BY(in_mutex_);
 };
@@ -534,6 +590,7 @@ TEST_F(VisibilityRaceTest, CommitsBecomeVisibleAtomically) {
   start([this] { MoveLink(seed_ + 2000); });
   start([this] { WatchLink(); });
   start([this] { Redrive(); });
+  start([this] { Replay(seed_ + 3000); });
   start([this] { WatchLatest(); });
   start([this] { HoldSyncs(); });
   EXPECT_TRUE(Eventually([&] { return AllDone() || HasFailure(); }, absl::Seconds(60)));

@@ -177,16 +177,17 @@ TEST_F(VisibilityTest, NewOwnerWaitsForTransactionOfReplayedEvents) {
   Hold();
   Outcome outcome = Transact(*first, events, "x");
   AwaitHeld();
+  const auto commits = [&] { return rig_.broker().GetStats(kTester).commits(); };
+  const uint64_t before = commits();
   auto replay = std::async(std::launch::async, [&] {
     v1::ReplaySubscriptionRequest request;
     request.set_name("s");
     request.mutable_start()->set_earliest(true);
     return rig_.Replay(request);
   });
-  const auto cursors = [&] {
-    return rig_.subscriptions().catalog().Find("s")->MakeReport().cursors;
-  };
-  ASSERT_TRUE(Eventually([&] { return cursors()[0].counts.coming > 0; }));
+  ASSERT_TRUE(Eventually([&] { return commits() > before; }));
+  EXPECT_EQ(Partition().acked_offset(), 0);
+  EXPECT_EQ(Partition().lag_events(), 2u);
   first->session().Close(Subscription::Ended::kByConsumer);
   const auto second = rig_.Consume("s", "second");
   EXPECT_THAT(second->Receive(), IsEmpty());
@@ -196,6 +197,8 @@ TEST_F(VisibilityTest, NewOwnerWaitsForTransactionOfReplayedEvents) {
   EXPECT_THAT(IdsOf(second->Receive(2)), testing::UnorderedElementsAre("a", "b"));
   EXPECT_THAT(Ids("out"), ElementsAre("x"));
   EXPECT_THAT(outcome.get(), IsOk());
+  EXPECT_EQ(Partition().acked_offset(), 1);
+  EXPECT_EQ(Partition().lag_events(), 1u);
 }
 
 // The first consumer stays; the events that it settled release the partition.

@@ -254,6 +254,9 @@ class Subscription final : public CommitHook,
 
   // Adds new partitions, then distributes all of them.
   void Rebalance(Aftermath* after) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // See CursorSet.
+  void NoteMove(const PartitionCursor& cursor, const CommitBuilder& commit)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Lets a new owner start once no event is being parked: see PartitionCursor::waits_for_parking.
   void NoteParkingEnded(PartitionCursor& cursor, Aftermath* after)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

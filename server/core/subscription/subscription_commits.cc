@@ -93,16 +93,19 @@ void Subscription::Seek(CommitBuilder& commit, SeekWork& work) {
   PerformIn(commit, std::move(after));
 }
 
+void Subscription::NoteMove(const PartitionCursor& cursor, const CommitBuilder& commit) {
+  const auto name_of = [this](ConsumerId id)
+                           ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return consumers_.NameOf(id); };
+  cursors_.NoteMove(cursor, commit.number(), name_of);
+}
+
 bool Subscription::SeekPartition(CommitBuilder& commit, SeekWork& work, size_t* left,
                                  Aftermath* after) {
   SeekPlace& place = work.places[work.place];
   PartitionCursor& cursor = *cursors_[place.partition.value()];
   if (!std::exchange(work.in_place, true)) {
-    const auto name_of = [this](ConsumerId id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-      return consumers_.NameOf(id);
-    };
     work.moves.push_back(DescribeMove(place));
-    cursors_.NoteMove(cursor, commit.number(), name_of);
+    NoteMove(cursor, commit);
     cursors_.Hold(cursor, commit.number());
     scheduler_->EndLeases(cursor, after);
     cursor.BeginSeek(place.next, std::move(place.unsettled));
@@ -136,6 +139,7 @@ absl::Status Subscription::ChangeRanges(CommitBuilder& commit, RangeWork& work, 
         break;
       }
       left -= std::min(left, ranges);
+      if (adds && cursor.SettlesLive(from, to)) NoteMove(cursor, commit);
       Effects effects(after.commit);
       work.events += change(cursor, from, to, &effects);
       scheduler_->Conclude(cursor, effects, &after);
@@ -242,6 +246,7 @@ bool Subscription::Redrive(CommitBuilder& commit, PartitionId partition, Offset 
   {
     MutexLock lock(mutex_);
     PartitionCursor& cursor = *cursors_[partition.value()];
+    if (cursor.SettlesLive(event, event + 1)) NoteMove(cursor, commit);
     Effects effects(after.commit);
     redriven = cursor.AddRedriven(event, place, &effects, pipelines);
     if (!redriven) {

@@ -90,10 +90,10 @@ void CursorSet::SetEndOfMove(PartitionCursor& cursor, int64_t commit) {
 }
 
 bool CursorSet::EndHolds(int64_t visible, absl::FunctionRef<void(PartitionCursor&)> ended) {
+  ForgetMoves(visible);
   size_t still_held = 0;
   for (const size_t p : held_) {
     PartitionCursor& cursor = *cursors_[p];
-    ForgetMoves(cursor.id(), visible);
     if (cursor.held_until > visible) {
       held_[still_held++] = p;
       continue;
@@ -126,14 +126,18 @@ void CursorSet::NoteMove(const PartitionCursor& cursor, int64_t commit, NameOf n
   moves.push_back({commit, std::move(state)});
 }
 
-void CursorSet::ForgetMoves(PartitionId partition, int64_t visible) {
-  const auto it = moves_.find(partition);
-  if (it == moves_.end()) return;
-  std::vector<Move>& moves = it->second;
-  moves.erase(moves.begin(), absl::c_find_if(moves, [visible](const Move& move) {
-                return move.commit > visible;
-              }));
-  if (moves.empty()) moves_.erase(it);
+void CursorSet::ForgetMoves(int64_t visible) {
+  for (auto it = moves_.begin(); it != moves_.end();) {
+    std::vector<Move>& moves = it->second;
+    moves.erase(moves.begin(), absl::c_find_if(moves, [visible](const Move& move) {
+                  return move.commit > visible;
+                }));
+    if (moves.empty()) {
+      moves_.erase(it++);
+    } else {
+      ++it;
+    }
+  }
 }
 
 CursorState CursorSet::StateOf(const PartitionCursor& cursor, NameOf name_of, int64_t commit,

@@ -122,7 +122,8 @@ class CursorSet {
 
   // ---- Reports.
 
-  // Call before that commit moves the cursor: until it is visible, the present state is reported.
+  // Call before that commit moves the cursor, or replaces events that earlier commits settle: until
+  // it is visible, the present state is reported, with those commits as they become visible.
   void NoteMove(const PartitionCursor& cursor, int64_t commit, NameOf name_of);
   // The state as of the last visible commit.
   CursorState VisibleStateOf(const PartitionCursor& cursor, NameOf name_of) const;
@@ -147,8 +148,8 @@ class CursorSet {
                       int64_t settled = 0) const;
   // The state to report until a move is visible; null if there is no move.
   const CursorState* Unmoved(PartitionId partition) const;
-  // Removes the moves of a partition up to that commit.
-  void ForgetMoves(PartitionId partition, int64_t visible);
+  // Removes the moves up to that commit.
+  void ForgetMoves(int64_t visible);
   int64_t Now() const { return absl::ToInt64Microseconds(clock_.Monotonic()); }
 
   const SubscriptionId subscription_;
@@ -159,7 +160,7 @@ class CursorSet {
   std::vector<size_t> dirty_;  // Cursors to be written.
   CommitChanges in_commit_;
   std::vector<size_t> held_;  // Cursors with a `held_until`.
-  // By partition, in the order of commits; never empty. These cursors are held.
+  // By partition, in the order of the calls of NoteMove; never empty.
   absl::flat_hash_map<PartitionId, std::vector<Move>> moves_;
 };
 

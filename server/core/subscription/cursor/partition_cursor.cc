@@ -23,6 +23,15 @@ bool PartitionCursor::AnyLiveReady() const {
   return pending().FirstReady(Flow::kLive) != none || pending().FirstReady(Flow::kIsolated) != none;
 }
 
+bool PartitionCursor::SettlesLive(Offset from, Offset to) const {
+  // During a seek, reports show the state before it.
+  if (seeking() || pending().counts().settling == 0) return false;
+  for (auto it = pending().At(from); it != pending().map().end() && it->first < to.value(); ++it) {
+    if (it->second.state == RangeState::kSettling && !it->second.extra) return true;
+  }
+  return false;
+}
+
 bool PartitionCursor::WaitsForRetry(Offset event) const {
   const auto range = pending().At(event);
   const bool is_pending = range != pending().map().end() && range->first <= event.value();

@@ -251,6 +251,9 @@ class PartitionCursor {
     return ledger_.AddReplay(from, to, effects);
   }
   int64_t CountReplay(Offset from, Offset to) const { return ledger_.CountReplay(from, to); }
+  // Whether a commit that is not visible yet settles live events of [from, to). AddReplay and
+  // AddRedriven replace them, so reports need their state from before: see CursorSet::NoteMove.
+  bool SettlesLive(Offset from, Offset to) const;
   // Ends the replay of events of [from, to) that are not leased; returns their number.
   int64_t CancelReplays(Offset from, Offset to, Effects* effects) {
     return ledger_.CancelReplays(from, to, effects);
