@@ -121,9 +121,9 @@ TEST(CliSubscriptionOutput, SummarizesSeek) {
 
 TEST(CliSubscriptionOutput, DescribesReplay) {
   const client::ReplayResult result{.events = 30, .ranges = {{2, {100, 130}}}};
-  EXPECT_THAT(RenderReplay(result, false), HasSubstr("30 events are delivered again\n"));
+  EXPECT_THAT(RenderReplay(result, false), HasSubstr("30 events are replayed\n"));
   EXPECT_THAT(RenderReplay(result, false), HasSubstr("100   129\n"));
-  EXPECT_THAT(RenderReplay(result, true), HasSubstr("30 events would be delivered again\n"));
+  EXPECT_THAT(RenderReplay(result, true), HasSubstr("30 events would be replayed\n"));
 }
 
 TEST(CliSubscriptionOutput, ListsDeadLettersWithReason) {

@@ -230,13 +230,13 @@ class SeekTest(SubscriptionTest):
         self.assertEqual(dry, {"dry_run": True, "events": 3, "ranges": [
             {"partition": 0, "start_offset": 3, "end_offset": 6}]})
         self.assertEqual(self.consume(name), [])
-        self.assertIn("3 events are delivered again",
+        self.assertIn("3 events are replayed",
                       self.ok(*REPLAY, name, "--from=0:3", "--to=0:6"))
         for other in ("--to=1:6", "--partition=1"):
             self.fails(2, *REPLAY, name, "--from=0:3", other)
         self.assertEqual(self.consume(name), ["3", "4", "5"])
         self.assertRegex(self.ok(*REPLAY, name, "--from=6", "--to=6"),
-                         r"^nothing matched: 0 events are delivered again\n$")
+                         r"^nothing matched: 0 events are replayed\n$")
         self.assertIn("no partition 7", self.fails(1, *REPLAY, name, "--from=0", "--partition=7"))
         self.ok(*REPLAY, name, "--from=earliest")
         self.assertIn("10 events left to be replayed or redriven",

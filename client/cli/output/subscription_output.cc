@@ -118,7 +118,7 @@ std::string RenderReplay(const client::ReplayResult& result, bool dry_run) {
                       dry_run              ? " would be"
                       : result.events == 1 ? " is"
                                            : " are",
-                      " delivered again\n", DryRunNote(dry_run));
+                      " replayed\n", DryRunNote(dry_run));
 }
 
 std::string RenderSnapshots(const std::vector<client::Snapshot>& snapshots) {

@@ -208,7 +208,9 @@ struct ReplaySpec {
 
 // The result of a replay, or of its dry run.
 struct ReplayResult {
-  uint64_t events = 0;  // Without events that are not settled yet.
+  // Offsets, without those of events that are not settled yet. Events that the filter excludes, or
+  // that compaction removed, are counted, and not delivered.
+  uint64_t events = 0;
   std::vector<PartitionRange> ranges{};
 };
 
