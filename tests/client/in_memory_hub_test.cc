@@ -2,6 +2,7 @@
 #include "eventhub/testing/in_memory_hub.h"
 
 #include <atomic>
+#include <map>
 #include <memory>
 #include <string>
 #include <utility>
@@ -108,6 +109,79 @@ TEST(InMemoryHubTest, LatestEventsAreLookedUpByKey) {
   EXPECT_NE(latest->run, 0u);
   EXPECT_EQ(GetErrorReason(reader.Get("none").status()), ErrorReason::kKeyNotFound);
   EXPECT_EQ(GetErrorReason(reader.Get("k", 3).status()), ErrorReason::kPartitionNotFound);
+}
+
+// What look-ups without waiting returned, by number.
+class Answers {
+ public:
+  LatestReader::Callback Take(int number) {
+    return [this, number](absl::StatusOr<LatestEvent> latest) {
+      MutexLock lock(mutex_);
+      EXPECT_TRUE(answers_.try_emplace(number, std::move(latest)).second) << number;
+      change_.NotifyAll();
+    };
+  }
+  std::map<int, absl::StatusOr<LatestEvent>> Await(size_t count) {
+    MutexLock lock(mutex_);
+    while (answers_.size() < count) change_.Wait(mutex_);
+    return answers_;
+  }
+
+ private:
+  Mutex mutex_;
+  CondVar change_;
+  std::map<int, absl::StatusOr<LatestEvent>> answers_ ABSL_GUARDED_BY(mutex_);
+};
+
+TEST(InMemoryHubTest, ManyKeysAreLookedUpAtOnce) {
+  constexpr int kKeys = 1000;
+  InMemoryHub hub;
+  std::shared_ptr<Connection> connection = hub.Connect();
+  ASSERT_TRUE(AdminClient(connection)
+                  .CreateTopic({.name = "t", .partitions = 3, .latest_per_key = LatestPerKey{}})
+                  .ok());
+  const auto publisher = Publisher::Create(connection, {.topic = "t"});
+  ASSERT_TRUE(publisher.ok());
+  for (int i = 0; i < kKeys; ++i) {
+    v1::Event event = EventOf(absl::StrCat(i));
+    event.set_partition_key(absl::StrCat("key-", i));
+    event.set_data("data");
+    ASSERT_TRUE((*publisher)->Publish(event).ok());
+  }
+  ASSERT_TRUE((*publisher)->Flush().ok());
+  Answers answers;
+  {
+    LatestReader reader(std::exchange(connection, nullptr), {.topic = "t"});
+    for (int i = 0; i < kKeys; ++i) reader.GetAsync(absl::StrCat("key-", i), answers.Take(i));
+    reader.GetAsync("none", answers.Take(kKeys));
+    reader.GetAsync("key-0", answers.Take(kKeys + 1), 7);
+  }
+  const auto found = answers.Await(kKeys + 2);
+  for (int i = 0; i < kKeys; ++i) {
+    const absl::StatusOr<LatestEvent>& latest = found.at(i);
+    ASSERT_TRUE(latest.ok()) << latest.status();
+    EXPECT_EQ(latest->event.id(), absl::StrCat(i));
+  }
+  EXPECT_EQ(GetErrorReason(found.at(kKeys).status()), ErrorReason::kKeyNotFound);
+  EXPECT_EQ(GetErrorReason(found.at(kKeys + 1).status()), ErrorReason::kPartitionNotFound);
+}
+
+// Those that are sent say that there is no hub, the others that they were not sent.
+TEST(InMemoryHubTest, LookUpsAtOnceEndInTime) {
+  constexpr int kLookUps = 100;
+  Answers answers;
+  {
+    LatestReader reader(Connect("localhost:1"), {.topic = "t", .timeout = absl::Milliseconds(50)});
+    for (int i = 0; i < kLookUps; ++i) reader.GetAsync("k", answers.Take(i));
+  }
+  int unavailable = 0, late = 0;
+  for (const auto& [number, latest] : answers.Await(kLookUps)) {
+    unavailable += absl::IsUnavailable(latest.status());
+    late += absl::IsDeadlineExceeded(latest.status());
+    EXPECT_FALSE(OutcomeIsUnknown(latest.status())) << latest.status();
+  }
+  EXPECT_GE(unavailable, 64);
+  EXPECT_EQ(unavailable + late, kLookUps);
 }
 
 // Read, process, write, and settle later: what a stream processor does.

@@ -12,13 +12,17 @@
 #pragma once
 
 #include <coroutine>
+#include <cstdint>
 #include <exception>
 #include <memory>
 #include <optional>
+#include <string>
 #include <utility>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "eventhub/committer.h"
+#include "eventhub/latest_reader.h"
 #include "eventhub/publisher.h"
 #include "eventhub/settler.h"
 #include "eventhub/subscriber.h"
@@ -125,6 +129,16 @@ inline auto Publish(Publisher& publisher, const v1::Event& event) {
     return publisher.Publish(event, std::move(done));
   };
   return Awaited<PublishedEvent, decltype(call)>(std::move(call));
+}
+
+// LatestReader::GetAsync, likewise.
+inline auto GetLatest(LatestReader& reader, const std::string& key,
+                      std::optional<uint32_t> partition = std::nullopt) {
+  auto call = [&reader, key, partition](LatestReader::Callback done) {
+    reader.GetAsync(key, std::move(done), partition);
+    return absl::OkStatus();
+  };
+  return Awaited<LatestEvent, decltype(call)>(std::move(call));
 }
 
 }  // namespace eventhub::client

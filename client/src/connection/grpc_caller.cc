@@ -1,12 +1,74 @@
 #include "client/src/connection/grpc_caller.h"
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "client/src/base/failure.h"
 #include "client/src/connection/grpc_status.h"
+#include "client/src/connection/grpc_thread.h"
 
 namespace eventhub::client {
+namespace {
+
+bool MayCallAgain(const absl::Status& first, bool changes_nothing) {
+  return absl::IsUnavailable(first) && (changes_nothing || SaysNothingDone(first));
+}
+
+// Then the first attempt knows the reason.
+bool NeverConnected(const absl::Status& second) {
+  return absl::IsDeadlineExceeded(second) && SaysNothingDone(second);
+}
+
+}  // namespace
+
+// A call that nobody waits for. Destroys itself when it is done.
+class GrpcCaller::Query {
+ public:
+  Query(GrpcCaller& caller, StartAttempt start, Deadline deadline,
+        absl::AnyInvocable<void(absl::Status) &&> done)
+      : caller_(caller), start_(std::move(start)), deadline_(deadline), done_(std::move(done)) {}
+
+  void Run(bool wait_for_hub) {
+    context_.emplace();
+    context_->set_deadline(deadline_);
+    context_->set_wait_for_ready(wait_for_hub);
+    pending_.emplace(caller_.calls_, *context_);
+    // The call may be done, and this object gone, before it returns.
+    const StartAttempt start = start_;
+    start(*context_, [this](const grpc::Status& status) { OnDone(status); });
+  }
+
+ private:
+  void OnDone(const grpc::Status& status) {
+    const GrpcThreadScope scope;
+    absl::Status result = status.ok() ? absl::OkStatus() : caller_.FailureOf(status, *context_);
+    pending_.reset();
+    context_.reset();
+    if (first_.ok() && MayCallAgain(result, /*changes_nothing=*/true)) {
+      first_ = std::move(result);
+      Run(/*wait_for_hub=*/true);
+      return;
+    }
+    if (!first_.ok() && NeverConnected(result)) result = first_;
+    auto done = std::move(done_);
+    delete this;
+    std::move(done)(result.ok() ? result : WithNothingDone(std::move(result)));
+  }
+
+  GrpcCaller& caller_;
+  const StartAttempt start_;
+  const Deadline deadline_;
+  absl::AnyInvocable<void(absl::Status) &&> done_;
+  absl::Status first_;  // The error of the first attempt, if this is the second.
+  std::optional<grpc::ClientContext> context_;
+  std::optional<PendingCall> pending_;
+};
+
+void GrpcCaller::StartQuery(StartAttempt start, Deadline deadline,
+                            absl::AnyInvocable<void(absl::Status) &&> done) {
+  (new Query(*this, std::move(start), deadline, std::move(done)))->Run(FirstWaits());
+}
 
 absl::Status GrpcCaller::Call(Attempt attempt, absl::Duration timeout, bool changes_nothing) {
   absl::Status status = CallOrWait(attempt, timeout, changes_nothing);
@@ -20,15 +82,14 @@ absl::Status GrpcCaller::Probe(Attempt attempt, absl::Duration timeout) {
 
 absl::Status GrpcCaller::CallOrWait(Attempt attempt, absl::Duration timeout, bool changes_nothing) {
   const Deadline deadline = DeadlineAfter(timeout);
-  // gRPC does not tell why it waits, so the first attempt does not wait.
-  absl::Status first = Run(attempt, deadline, /*wait_for_hub=*/!ReportsUnsentCalls(target_));
-  const bool may_call_again =
-      absl::IsUnavailable(first) && (changes_nothing || SaysNothingDone(first));
-  if (!may_call_again) return first;
+  absl::Status first = Run(attempt, deadline, FirstWaits());
+  if (!MayCallAgain(first, changes_nothing)) return first;
   absl::Status second = Run(attempt, deadline, /*wait_for_hub=*/true);
-  const bool never_connected = absl::IsDeadlineExceeded(second) && SaysNothingDone(second);
-  return never_connected ? first : second;
+  return NeverConnected(second) ? first : second;
 }
+
+// gRPC does not tell why it waits, so the first attempt does not wait.
+bool GrpcCaller::FirstWaits() const { return !ReportsUnsentCalls(target_); }
 
 absl::Status GrpcCaller::Run(Attempt attempt, Deadline deadline, bool wait_for_hub) {
   grpc::ClientContext context;

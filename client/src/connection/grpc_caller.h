@@ -6,9 +6,11 @@
 #include <grpcpp/support/status.h>
 
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <string>
 
+#include "absl/functional/any_invocable.h"
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -20,8 +22,12 @@ namespace eventhub::client {
 // Thread-safe.
 class GrpcCaller {
  public:
+  using Deadline = std::chrono::system_clock::time_point;
   // Makes one attempt at a call.
   using Attempt = absl::FunctionRef<grpc::Status(grpc::ClientContext& context)>;
+  // Starts one attempt at a call, which calls `done` on a thread of gRPC's.
+  using StartAttempt =
+      std::function<void(grpc::ClientContext& context, std::function<void(grpc::Status)> done)>;
 
   GrpcCaller(std::shared_ptr<grpc::Channel> channel, std::string target)
       : channel_(std::move(channel)), target_(std::move(target)) {}
@@ -33,6 +39,13 @@ class GrpcCaller {
   // is not sent again, unless it `changes_nothing`; then an error also leaves nothing in doubt.
   absl::Status Call(Attempt attempt, absl::Duration timeout, bool changes_nothing);
 
+  // Starts a call that changes nothing. Like Call, but does not block: calls `done` once, on a
+  // thread of gRPC's. This object must not be destroyed before that.
+  void StartQuery(StartAttempt start, Deadline deadline,
+                  absl::AnyInvocable<void(absl::Status) &&> done);
+
+  static Deadline DeadlineAfter(absl::Duration timeout);
+
   // Makes a single attempt at a call that changes nothing, and does not wait for the hub.
   absl::Status Probe(Attempt attempt, absl::Duration timeout);
 
@@ -40,9 +53,9 @@ class GrpcCaller {
   void Cancel() { calls_.Cancel(); }
 
  private:
-  using Deadline = std::chrono::system_clock::time_point;
+  class Query;
 
-  static Deadline DeadlineAfter(absl::Duration timeout);
+  bool FirstWaits() const;
   absl::Status CallOrWait(Attempt attempt, absl::Duration timeout, bool changes_nothing);
   absl::Status Run(Attempt attempt, Deadline deadline, bool wait_for_hub);
   // CANCELLED only if Cancel caused it: a call cancelled by a stopping hub, or by gRPC, is

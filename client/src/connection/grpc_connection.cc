@@ -5,7 +5,9 @@
 namespace eventhub::client {
 
 GrpcConnection::GrpcConnection(std::shared_ptr<ChannelPool> channels)
-    : caller_(channels->first(), channels->target()), streams_(std::move(channels)) {}
+    : caller_(channels->first(), channels->target()),
+      latest_(caller_, timer_, channels),
+      streams_(std::move(channels)) {}
 
 void GrpcConnection::RunAfter(absl::Duration delay, absl::AnyInvocable<void() &&> work) {
   timer_.RunAfter(delay, std::move(work));

@@ -48,7 +48,7 @@ class GrpcConnection final : public Connection {
  private:
   GrpcCaller caller_;
   GrpcTransactionCalls transactions_{caller_};
-  GrpcLatestCalls latest_{caller_};
+  GrpcLatestCalls latest_;
   GrpcTopicCalls topics_{caller_};
   GrpcSubscriptionCalls subscriptions_{caller_};
   GrpcDeadLetterCalls dead_letters_{caller_};
