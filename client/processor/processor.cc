@@ -108,6 +108,7 @@ class HubProcessor final : public Processor, private internal::Host {
       });
     };
     to.hooks.on_assigned = [this](const client::AssignedPartition& next) {
+      state_reader_->OnAssigned(next.partition);
       engine_->Post([this, next] { engine_->OnAssigned(next); });
     };
     to.hooks.on_revoked = [this](uint32_t partition) {

@@ -1,15 +1,17 @@
 // Reads the state of keys from a hub.
 #pragma once
 
-#include <array>
 #include <atomic>
-#include <cstddef>
+#include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 #include "client/processor/worker.h"
 #include "eventhub/connection.h"
 #include "eventhub/processor/internal/stored_state.h"
@@ -17,12 +19,18 @@
 
 namespace eventhub::processor::internal {
 
-// Reads on a few threads, because calls block. The threads start with the first reads. Thread-safe.
+// Any number of reads are in progress. They hold no thread; but the first ones, and one every few
+// seconds later, wait for a thread that checks the subscription and its topic. Thread-safe.
+//
+// The state of a key is kept by partition, and would be lost if the key moved to another one. So
+// the state is not read if the topic got more partitions since a pipeline began to keep state. An
+// event in the state topic, with the key "<pipeline>/partitions", has the number of partitions
+// then.
 class StateReader {
  public:
   StateReader(std::shared_ptr<client::Connection> connection, std::string subscription,
               std::string source);
-  // Stop, and waits for the threads.
+  // Stop, and waits for the thread. Reads that are in progress are answered later.
   ~StateReader();
 
   StateReader(const StateReader&) = delete;
@@ -30,16 +38,30 @@ class StateReader {
 
   // See Host::ReadState.
   void Read(std::string topic, std::string key, TakeStoredState done);
-  // Answers waiting reads with CANCELLED.
+  // Answers reads that are not in progress with CANCELLED.
   void Stop() { stopping_ = true; }
+  // A partition was assigned: there may be more than before.
+  void OnAssigned(uint32_t partition);
 
  private:
-  static constexpr size_t kThreads = 4;
+  // The topic of the subscription.
+  struct Source {
+    std::string topic;
+    uint32_t partitions = 0;
+  };
+  // A pipeline's state in a topic.
+  using Place = std::pair<std::string, std::string>;
 
-  absl::StatusOr<StoredState> ReadNow(const std::string& topic, const std::string& key);
-  // The topic of the subscription. FAILED_PRECONDITION if the subscription does not support state
-  // by key.
-  absl::StatusOr<std::string> FindTopic();
+  // Reads for a subscription that consumes `subscription_topic`, unless that is an error.
+  void ReadFor(absl::StatusOr<std::string> subscription_topic, const std::string& topic,
+               const std::string& key, TakeStoredState done);
+  // The topic of the subscription, or an error, if the place was checked lately.
+  std::optional<absl::StatusOr<std::string>> Known(const Place& place);
+  // Checks the place, and returns that topic. FAILED_PRECONDITION if the state cannot be kept
+  // there. Blocks.
+  absl::StatusOr<std::string> Check(const Place& place);
+  absl::StatusOr<Source> FindSource();
+  absl::Status CheckPartitions(const Place& place, const Source& source);
 
   const std::shared_ptr<client::Connection> connection_;
   const std::string subscription_;
@@ -47,10 +69,14 @@ class StateReader {
   std::atomic<bool> stopping_ = false;
 
   Mutex mutex_;
-  std::optional<std::string> topic_ ABSL_GUARDED_BY(mutex_);
+  uint32_t partitions_ ABSL_GUARDED_BY(mutex_) = 0;
+  struct Checked {
+    absl::Duration until;  // By the monotonic clock: believed for so long.
+    absl::StatusOr<std::string> topic;
+  };
+  std::map<Place, Checked> checked_ ABSL_GUARDED_BY(mutex_);
 
-  std::atomic<size_t> next_ = 0;
-  std::array<Worker, kThreads> workers_;  // Last: end before the other members.
+  Worker worker_;  // Last: ends before the other members.
 };
 
 }  // namespace eventhub::processor::internal

@@ -610,6 +610,48 @@ TEST(ProcessorStateTest, OneEndForEachKeyThoughTheHubAndProcessorsAreKilled) {
   }
 }
 
+// More partitions would part keys from their state.
+TEST(ProcessorStateTest, StopsIfTheTopicGetsMorePartitions) {
+  TestHub hub;
+  const auto connection = client::Connect(hub.address());
+  CreateTopics(connection, SubscriptionKind::kStream);
+  CreateStateTopic(connection);
+  const auto waits = [](const Processor& processor) {
+    const PipelineState state = processor.states()[0];
+    return state.kind == PipelineState::Kind::kWaiting &&
+           absl::StrContains(state.because, "keys have moved away from their state");
+  };
+  auto processor = Processor::Start(connection, Correlates());
+  ASSERT_TRUE(processor.ok());
+  PublishFacts(connection, 0, 5);
+  ASSERT_TRUE(Eventually([&] { return Lag(connection) == 0; })) << Describe(**processor);
+  AdminClient admin(connection);
+  const auto before = admin.GetTopic("in");
+  ASSERT_TRUE(before.ok());
+  client::TopicUpdate more;
+  more.partitions = before->topic.partitions + 3;
+  ASSERT_TRUE(admin.UpdateTopic("in", more).ok());
+  // Also one that starts later.
+  PublishFacts(connection, 100, 200);
+  EXPECT_TRUE(Eventually([&] { return waits(**processor); })) << Describe(**processor);
+  EXPECT_GT(Lag(connection), 0u);
+  processor->reset();
+  processor = Processor::Start(connection, Correlates());
+  ASSERT_TRUE(processor.ok());
+  EXPECT_TRUE(Eventually([&] { return waits(**processor); })) << Describe(**processor);
+  // Somebody gives up the state of keys that moved.
+  auto publisher = Publisher::Create(connection, {.topic = "state"});
+  ASSERT_TRUE(publisher.ok());
+  v1::Event forget;
+  forget.set_id("forget");
+  forget.set_source("/test");
+  forget.set_type("forget");
+  forget.set_partition_key("three/partitions");
+  ASSERT_TRUE((*publisher)->Publish(forget).ok());
+  ASSERT_TRUE((*publisher)->Flush(kLong).ok());
+  EXPECT_TRUE(Eventually([&] { return Lag(connection) == 0; })) << Describe(**processor);
+}
+
 TEST(ProcessorStateTest, TellsWhatStateByKeyNeeds) {
   TestHub hub;
   const auto connection = client::Connect(hub.address());
