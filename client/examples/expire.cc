@@ -28,7 +28,6 @@ using eventhub::processor::OpenRocksdbView;
 using eventhub::processor::Pipeline;
 using eventhub::processor::PipelineState;
 using eventhub::processor::Processor;
-using eventhub::processor::Reply;
 using eventhub::processor::Row;
 using eventhub::processor::View;
 using eventhub::v1::Event;
@@ -64,12 +63,11 @@ AnyPipeline ExpireRule(const std::shared_ptr<View>& unpaid, const std::string& t
                  due.mutable_deliver_after()->set_seconds(seconds);
                  return due;
                })
-      // A Call, because it is retried after an error of the store; in a Map, the error is a fault.
-      .Call("read the view",
-            [unpaid](const Event& event, Reply<Unpaid> reply) {
-              const auto row = unpaid->Get(event.subject());
-              row.ok() ? reply(Unpaid{row->has_value()}) : reply(row.status());
-            })
+      .Map([unpaid](const Event& event) -> absl::StatusOr<Unpaid> {
+        const auto row = unpaid->Get(event.subject());
+        if (!row.ok()) return row.status();
+        return Unpaid{row->has_value()};
+      })
       .Publish(target, [](const Event& event, const Unpaid& is_unpaid) -> std::optional<Event> {
         if (event.type() != kDue || !is_unpaid.value) return std::nullopt;
         Event expired;

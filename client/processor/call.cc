@@ -99,6 +99,9 @@ absl::Status CheckPart(const std::string& step, const Window& window) {
 
 absl::Status CheckPart(const std::string& step, const MaterializeOptions& options) {
   if (options.max_rows < 1) return Invalid(step, "max_rows must be at least 1");
+  if (options.timeout < absl::Milliseconds(1) || options.timeout > absl::Minutes(1)) {
+    return Invalid(step, "timeout must be 1 ms to 1 min");
+  }
   return absl::OkStatus();
 }
 

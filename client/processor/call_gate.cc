@@ -9,12 +9,19 @@
 
 namespace eventhub::processor::internal {
 
+absl::Duration RetryDelay(const CallRetry& retry, int attempts, absl::BitGenRef random) {
+  // Later ones would be no longer; the power has to stay finite.
+  const double growth = std::pow(retry.multiplier, std::min(attempts, 1000) - 1);
+  const absl::Duration longest = std::min(retry.initial_delay * growth, retry.max_delay);
+  return longest * absl::Uniform(random, 0.0, 1.0);
+}
+
 void Attempt::Answered() {
   gate_->runtime_.Post([this] { gate_->OnAnswer(std::unique_ptr<Attempt>(this)); });
 }
 
-CallGate::CallGate(Runtime& runtime, std::string step, const CallOptions& options)
-    : runtime_(runtime), step_(std::move(step)), options_(options) {}
+CallGate::CallGate(Runtime& runtime, std::string step, CallOptions options)
+    : runtime_(runtime), step_(std::move(step)), options_(std::move(options)) {}
 
 CallGate::~CallGate() = default;
 
@@ -35,6 +42,15 @@ void CallGate::Add(std::unique_ptr<CallItem> item, uint64_t lane) {
   }
   ready_.push_back(std::move(item));
   Pump();
+}
+
+void CallGate::AddFailed(std::unique_ptr<CallItem> item, uint64_t lane, const absl::Status& error) {
+  item->lane_ = lane;
+  item->called_ = true;
+  item->attempts_ = 1;
+  if (lane != 0) lanes_.try_emplace(lane);
+  Settle(std::move(item), {.retry = error, .answered = false});
+  Pump();  // Nobody else does, if the item is done.
 }
 
 bool CallGate::MayCall() const {
@@ -119,7 +135,7 @@ void CallGate::OnAnswer(std::unique_ptr<Attempt> attempt) {
 }
 
 void CallGate::ArmDeadline() {
-  if (oldest_ == nullptr) return;
+  if (oldest_ == nullptr || options_.timeout == absl::InfiniteDuration()) return;
   deadline_armed_ = true;
   runtime_.At(oldest_->started_ + options_.timeout, [this] { OnDeadline(); });
 }
@@ -153,19 +169,20 @@ void CallGate::Settle(std::unique_ptr<CallItem> item, const CallItem::Verdict& v
   if (!verdict.answered && OnFailure(verdict.retry)) {
     --item->attempts_;
     ready_.push_back(std::move(item));
+  } else if (!verdict.counts) {
+    const int attempts = item->attempts_--;
+    RetryLater(std::move(item), attempts);
   } else if (item->attempts_ >= options_.retry.max_attempts) {
     item->GiveUp(verdict.retry, item->attempts_);
     Done(std::move(item));
   } else {
-    RetryLater(std::move(item));
+    const int attempts = item->attempts_;
+    RetryLater(std::move(item), attempts);
   }
 }
 
-void CallGate::RetryLater(std::unique_ptr<CallItem> item) {
-  const CallRetry& retry = options_.retry;
-  const double growth = std::pow(retry.multiplier, item->attempts_ - 1);
-  const absl::Duration longest = std::min(retry.initial_delay * growth, retry.max_delay);
-  const absl::Duration delay = longest * absl::Uniform(runtime_.random(), 0.0, 1.0);
+void CallGate::RetryLater(std::unique_ptr<CallItem> item, int attempts) {
+  const absl::Duration delay = RetryDelay(options_.retry, attempts, runtime_.random());
   runtime_.At(runtime_.Now() + delay, [this, item = std::move(item)]() mutable {
     ready_.push_back(std::move(item));
     Pump();

@@ -73,11 +73,12 @@ const char* StateTypeOf(const CorrelationState& state) {
 
 void CorrelateItem::Take(std::string_view state) { correlator_.Take(*this, state); }
 
-Correlator::Correlator(Runtime& runtime, std::string step, const CorrelateOptions& options)
+Correlator::Correlator(Runtime& runtime, std::string step, const CorrelateOptions& options,
+                       const CallOptions& condition)
     : runtime_(runtime),
       step_(std::move(step)),
       options_(options),
-      gate_(runtime, step_, options.state, options.cache_bytes) {}
+      gate_(runtime, step_, options.state, options.cache_bytes, condition) {}
 
 void Correlator::Take(CorrelateItem& item, std::string_view bytes) {
   std::optional<State> state;
@@ -140,7 +141,12 @@ void Correlator::Collect(CorrelateItem& item, State next, bool is_new) {
   fact->set_source(event.source());
   next.facts.push_back(std::move(fact));
   Facts facts = FactsOf(item, next);
-  const std::optional<bool> holds = item.Evaluate(facts);
+  const absl::StatusOr<std::optional<bool>> evaluated = item.Evaluate(facts);
+  if (!evaluated.ok()) {
+    gate_.Again(evaluated.status());
+    return;
+  }
+  const std::optional<bool> holds = *evaluated;
   if (!holds) return;
   bool new_timer = is_new && next.timer_at != absl::InfiniteFuture();
   if (*holds) {

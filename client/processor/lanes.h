@@ -14,6 +14,8 @@ namespace eventhub::processor::internal {
 // Pipelines may finish events of a lane out of order, because another pipeline has to wait.
 class Lanes {
  public:
+  bool empty() const { return lanes_.empty(); }
+
   // Called in the order of delivery, for each trigger that has a lane.
   void Add(Trigger& trigger) { lanes_[trigger.lane].waiting.push_back(&trigger); }
 

@@ -12,6 +12,12 @@ namespace eventhub::processor::internal {
 Runtime::Runtime(Engine& engine, std::string id, client::Order order)
     : engine_(engine), id_(std::move(id)), order_(order) {}
 
+uint64_t Runtime::LaneFor(const AnyUnit& unit) const {
+  return unit.lane != 0 ? unit.lane : Engine::LaneIn(order_, *unit.task().trigger);
+}
+
+void Runtime::BeginWait(const AnyUnit& unit) { engine_.BeginWait(*unit.task().trigger); }
+
 void Runtime::Open(const AnyUnit& unit, size_t more) {
   counters_.units.Add(static_cast<int64_t>(more));
   unit.VisitTasks([more](Task& task) { task.open += static_cast<uint32_t>(more); });

@@ -38,7 +38,7 @@ struct StateGate::Entry final : TaskWatcher {
 
   void OnSettled(bool committed) override { gate.OnSettled(*this, committed); }
   size_t bytes() const { return state.size() + id.size() + key.size() + kEntryOverhead; }
-  bool idle() const { return waiting.empty() && !reading && !in_work && !settled; }
+  bool idle() const { return waiting.empty() && !reading && !in_turn && !in_work && !settled; }
 
   StateGate& gate;
   const std::string id;   // The key in the state topic.
@@ -52,6 +52,7 @@ struct StateGate::Entry final : TaskWatcher {
   uint64_t lease_epoch = 0;
 
   bool reading = false;  // A read is in progress, or about to begin.
+  bool in_turn = false;  // An item waits to take its turn again.
   bool in_work = false;  // An event that changes the state is not settled yet.
   bool settled = false;  // In settled_.
   std::string next{};    // The state if that event is committed.
@@ -60,11 +61,62 @@ struct StateGate::Entry final : TaskWatcher {
   std::list<Entry*>::iterator place{};  // In cache_, if it is cached.
 };
 
-StateGate::StateGate(Runtime& runtime, std::string step, std::string topic, size_t cache_bytes)
+// An item that takes its turn again.
+class StateGate::Turn final : public CallItem {
+ public:
+  Turn(StateGate& gate, Entry& entry, std::unique_ptr<StateItem> item)
+      : gate_(gate), entry_(entry), item_(std::move(item)) {}
+
+  bool DropLost() override {
+    if (!gate_.runtime_.IsLost(item_->unit())) return false;
+    gate_.runtime_.Finish(item_->unit());
+    End();
+    return true;
+  }
+  std::unique_ptr<Attempt> NewAttempt() override {
+    return std::make_unique<TypedAttempt<absl::Status>>();
+  }
+  Ref<Counted> arguments() const override { return {}; }
+  // It is its turn at once; the call is that which it makes.
+  void Invoke(Attempt& attempt) override {
+    static_cast<TypedAttempt<absl::Status>&>(attempt).Complete(absl::OkStatus());
+  }
+  Verdict Take(Attempt&, int) override {
+    if (absl::Status error = gate_.TakeTurn(entry_, *item_); !error.ok()) {
+      return {.retry = std::move(error), .answered = false};
+    }
+    End();
+    return {};
+  }
+  void GiveUp(const absl::Status& error, int attempts) override {
+    gate_.runtime_.Fail(item_->unit(), gate_.step_, error, attempts);
+    End();
+  }
+  // Nothing throws.
+  void GiveUpThrown(int attempts) override {
+    gate_.runtime_.FailThrown(item_->unit(), gate_.step_, attempts);
+    End();
+  }
+
+ private:
+  void End() {
+    item_.reset();
+    entry_.in_turn = false;
+    gate_.Work(entry_);  // It may be gone afterwards.
+  }
+
+  StateGate& gate_;
+  Entry& entry_;
+  std::unique_ptr<StateItem> item_;
+};
+
+StateGate::StateGate(Runtime& runtime, std::string step, std::string topic, size_t cache_bytes,
+                     CallOptions turns)
     : runtime_(runtime),
       step_(std::move(step)),
       topic_(std::move(topic)),
-      cache_bytes_(cache_bytes) {}
+      cache_bytes_(cache_bytes),
+      turns_(runtime, step_, std::move(turns)) {}
 
 StateGate::~StateGate() = default;
 
@@ -88,25 +140,32 @@ void StateGate::Add(std::unique_ptr<StateItem> item) {
 }
 
 void StateGate::Work(Entry& entry) {
-  while (!entry.reading && !entry.in_work && !entry.waiting.empty()) {
+  while (!entry.reading && !entry.in_turn && !entry.in_work && !entry.waiting.empty()) {
     const Trigger& trigger = TriggerOf(*entry.waiting.front());
     const bool lost = runtime_.IsLost(entry.waiting.front()->unit());
     if (!lost && !IsCurrent(entry, trigger)) {
       Read(entry);
       return;
     }
-    const std::unique_ptr<StateItem> item = std::move(entry.waiting.front());
+    std::unique_ptr<StateItem> item = std::move(entry.waiting.front());
     entry.waiting.pop_front();
     runtime_.counters().waiting.Add(-1);
     if (lost) {
       runtime_.Finish(item->unit());
-    } else {
-      working_ = &entry;
-      item->Take(entry.state);
-      working_ = nullptr;
+    } else if (const absl::Status error = TakeTurn(entry, *item); !error.ok()) {
+      entry.in_turn = true;
+      turns_.AddFailed(std::make_unique<Turn>(*this, entry, std::move(item)), /*lane=*/0, error);
+      return;
     }
   }
   if (entry.idle()) Rest(entry);
+}
+
+absl::Status StateGate::TakeTurn(Entry& entry, StateItem& item) {
+  working_ = &entry;
+  item.Take(entry.state);
+  working_ = nullptr;
+  return std::exchange(again_, absl::OkStatus());
 }
 
 bool StateGate::IsCurrent(const Entry& entry, const Trigger& trigger) const {

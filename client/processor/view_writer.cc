@@ -1,35 +1,110 @@
 #include "eventhub/processor/internal/view_writer.h"
 
 #include <algorithm>
-#include <cmath>
+#include <iterator>
 #include <set>
 #include <utility>
 
-#include "absl/random/distributions.h"
 #include "client/processor/views/view_core.h"
 #include "eventhub/processor/internal/runtime.h"
 
 namespace eventhub::processor::internal {
 namespace {
 
-constexpr absl::Duration kFirstDelay = absl::Milliseconds(50);
-constexpr absl::Duration kLongestDelay = absl::Seconds(10);
+uint64_t LaneOfItem(const ViewItem& item) { return item.unit().lane; }
+
+CallOptions ForAlone(const MaterializeOptions& options) {
+  return {.parallel = 1,
+          .timeout = absl::InfiniteDuration(),  // A write cannot be given up.
+          .retry = options.retry,
+          .breaker = options.breaker};
+}
 
 }  // namespace
 
 struct ViewWriter::Batch {
   std::vector<std::unique_ptr<ViewItem>> items;
+  std::set<uint32_t> partitions;
   std::vector<RowWrite> rows;
   PositionsInView positions;
   absl::Duration started;
   // The result of the view.
   absl::Status status;
   uint64_t generation = 0;
+
+  // Gives the rows back, so that other batches can be made of the items.
+  std::deque<std::unique_ptr<ViewItem>> Divide() {
+    size_t at = 0;
+    for (std::unique_ptr<ViewItem>& item : items) {
+      for (Row& row : item->rows_) row = std::move(rows[at++].row);
+    }
+    return {std::make_move_iterator(items.begin()), std::make_move_iterator(items.end())};
+  }
+};
+
+// A unit that is written by itself.
+class ViewWriter::Alone final : public CallItem {
+ public:
+  Alone(ViewWriter& writer, std::shared_ptr<Batch> batch)
+      : writer_(writer), batch_(std::move(batch)) {}
+
+  bool DropLost() override {
+    if (!writer_.runtime_.IsLost(unit())) return false;
+    writer_.runtime_.Finish(unit());
+    return true;
+  }
+  std::unique_ptr<Attempt> NewAttempt() override {
+    return std::make_unique<TypedAttempt<absl::Status>>();
+  }
+  Ref<Counted> arguments() const override { return {}; }
+  void Invoke(Attempt& attempt) override {
+    Answer<absl::Status> answer(static_cast<TypedAttempt<absl::Status>*>(&attempt));
+    if (batch_->rows.empty()) {
+      answer(absl::OkStatus());
+      return;
+    }
+    writer_.Write(
+        batch_, [batch = batch_, answer = std::move(answer)]() mutable { answer(batch->status); });
+  }
+  Verdict Take(Attempt& attempt, int attempts) override {
+    const absl::Status& status = static_cast<TypedAttempt<absl::Status>&>(attempt).result();
+    if (status.ok()) {
+      if (!batch_->rows.empty()) {
+        writer_.runtime_.OnViewWritten(*writer_.view_, batch_->generation);
+      }
+      writer_.PassOn(*batch_);
+      return {};
+    }
+    const bool of_program = IsErrorOfProgram(status);
+    if (!of_program || writer_.alone_.Retryable(status)) {
+      return {.retry = status, .answered = false, .counts = of_program};
+    }
+    GiveUp(status, attempts);
+    return {};
+  }
+  void GiveUp(const absl::Status& error, int attempts) override {
+    writer_.runtime_.Fail(unit(), writer_.step_, error, attempts);
+  }
+  void GiveUpThrown(int attempts) override {
+    writer_.runtime_.FailThrown(unit(), writer_.step_, attempts);
+  }
+
+ private:
+  const AnyUnit& unit() const { return batch_->items[0]->unit(); }
+
+  ViewWriter& writer_;
+  const std::shared_ptr<Batch> batch_;
 };
 
 ViewWriter::ViewWriter(Runtime& runtime, std::string step, std::shared_ptr<View> view,
-                       size_t max_rows)
-    : runtime_(runtime), step_(std::move(step)), view_(std::move(view)), max_rows_(max_rows) {}
+                       const MaterializeOptions& options)
+    : runtime_(runtime),
+      step_(std::move(step)),
+      view_(std::move(view)),
+      options_(options),
+      alone_(runtime, step_, ForAlone(options)) {
+  view_->core().store().SetTimeout(options_.timeout);
+}
 
 ViewWriter::~ViewWriter() = default;
 
@@ -54,25 +129,73 @@ void ViewWriter::WriteSoon() {
 }
 
 void ViewWriter::WriteNext() {
-  busy_ = false;
   if (runtime_.closing()) return;
-  auto batch = std::make_shared<Batch>();
+  busy_ = true;  // Also while items are passed on, which may bring others.
+  while (!divided_.empty() || !waiting_.empty()) {
+    std::deque<std::unique_ptr<ViewItem>> items;
+    if (divided_.empty()) {
+      items = TakeWaiting();
+    } else {
+      items = std::move(divided_.front());
+      divided_.pop_front();
+    }
+    Sort(items);
+    const std::shared_ptr<Batch> batch = BatchOf(std::move(items));
+    if (!batch->rows.empty()) {
+      runtime_.counters().batches.Add(1);
+      runtime_.counters().batched_units.Add(static_cast<int64_t>(batch->items.size()));
+      runtime_.counters().batch_room.Add(static_cast<int64_t>(options_.max_rows));
+      Start(batch);
+      return;
+    }
+    PassOn(*batch);
+  }
+  busy_ = false;
+}
+
+std::deque<std::unique_ptr<ViewItem>> ViewWriter::TakeWaiting() {
+  std::deque<std::unique_ptr<ViewItem>> items;
   size_t rows = 0;
-  std::set<uint32_t> partitions;
   while (!waiting_.empty()) {
-    ViewItem& next = *waiting_.front();
-    if (rows > 0 && rows + next.count_ > max_rows_) break;
-    std::unique_ptr<ViewItem> item = std::move(waiting_.front());
-    waiting_.pop_front();
+    const ViewItem& next = *waiting_.front();
+    if (rows > 0 && rows + next.count_ > options_.max_rows) break;
+    rows += next.count_;
     runtime_.counters().waiting.Add(-1);
+    runtime_.counters().io_wait.Add(runtime_.Now() - next.since_);
+    items.push_back(std::move(waiting_.front()));
+    waiting_.pop_front();
+  }
+  return items;
+}
+
+void ViewWriter::Sort(std::deque<std::unique_ptr<ViewItem>>& items) {
+  std::deque<std::unique_ptr<ViewItem>> now;
+  for (std::unique_ptr<ViewItem>& item : items) {
     if (runtime_.IsLost(item->unit())) {
       runtime_.Finish(item->unit());
-      continue;
+    } else if (alone_.Holds(LaneOfItem(*item))) {
+      AddAlone(std::move(item));
+    } else {
+      now.push_back(std::move(item));
     }
-    runtime_.counters().io_wait.Add(runtime_.Now() - item->since_);
-    rows += item->count_;
+  }
+  items = std::move(now);
+}
+
+void ViewWriter::AddAlone(std::unique_ptr<ViewItem> item) {
+  const uint64_t lane = LaneOfItem(*item);
+  std::deque<std::unique_ptr<ViewItem>> one;
+  one.push_back(std::move(item));
+  alone_.Add(std::make_unique<Alone>(*this, BatchOf(std::move(one))), lane);
+}
+
+std::shared_ptr<ViewWriter::Batch> ViewWriter::BatchOf(
+    std::deque<std::unique_ptr<ViewItem>> items) const {
+  auto batch = std::make_shared<Batch>();
+  batch->items = {std::make_move_iterator(items.begin()), std::make_move_iterator(items.end())};
+  for (const std::unique_ptr<ViewItem>& item : batch->items) {
     const Arrival& arrival = item->unit().task().trigger->arrival;
-    if (!arrival.replayed) partitions.insert(arrival.partition);
+    if (!arrival.replayed) batch->partitions.insert(arrival.partition);
     const int64_t appended = absl::ToUnixMicros(arrival.append_time);
     for (Row& row : item->rows_) {
       RowWrite& write = batch->rows.emplace_back();
@@ -80,43 +203,63 @@ void ViewWriter::WriteNext() {
       write.offset = arrival.offset;
       write.row = std::move(row);
     }
-    batch->items.push_back(std::move(item));
   }
-  if (batch->rows.empty()) {
-    PassOn(*batch);
-    return;
-  }
-  batch->positions = runtime_.PositionsOf(*view_, {partitions.begin(), partitions.end()});
-  runtime_.counters().batches.Add(1);
-  runtime_.counters().batched_units.Add(static_cast<int64_t>(batch->items.size()));
-  runtime_.counters().batch_room.Add(static_cast<int64_t>(max_rows_));
-  Start(std::move(batch));
+  return batch;
 }
 
 void ViewWriter::Start(std::shared_ptr<Batch> batch) {
-  busy_ = true;
-  batch->started = runtime_.Now();
   runtime_.counters().calls.Add(1);
+  batch->started = runtime_.Now();
+  Write(batch, [this, batch] { OnWritten(batch); });
+}
+
+void ViewWriter::Write(const std::shared_ptr<Batch>& batch, absl::AnyInvocable<void() &&> done) {
+  batch->positions =
+      runtime_.PositionsOf(*view_, {batch->partitions.begin(), batch->partitions.end()});
   runtime_.Block(
       [view = view_, batch] {
         auto generation = view->core().Write(absl::MakeSpan(batch->rows), batch->positions);
         batch->status = generation.status();
         batch->generation = generation.value_or(0);
       },
-      [this, batch] { OnWritten(batch); });
+      std::move(done));
 }
 
 void ViewWriter::OnWritten(const std::shared_ptr<Batch>& batch) {
-  Counters& counters = runtime_.counters();
-  counters.io_time.Add(runtime_.Now() - batch->started);
-  if (!batch->status.ok()) {
+  runtime_.counters().io_time.Add(runtime_.Now() - batch->started);
+  const bool refused = IsErrorOfProgram(batch->status);
+  if (!batch->status.ok() && !refused) {
     RetryLater(batch);
     return;
   }
   if (std::exchange(failures_, 0) > 0) runtime_.SetWaiting(step_, "");
-  runtime_.OnViewWritten(*view_, batch->generation);
-  PassOn(*batch);
+  if (refused) {
+    OnRefused(*batch);
+  } else {
+    alone_.CountSuccess();
+    runtime_.OnViewWritten(*view_, batch->generation);
+    PassOn(*batch);
+  }
   WriteNext();
+}
+
+void ViewWriter::OnRefused(Batch& batch) {
+  std::deque<std::unique_ptr<ViewItem>> items = batch.Divide();
+  if (items.size() > 1) {
+    const auto middle = items.begin() + static_cast<std::ptrdiff_t>(items.size() / 2);
+    std::deque<std::unique_ptr<ViewItem>> second(std::make_move_iterator(middle),
+                                                 std::make_move_iterator(items.end()));
+    items.erase(middle, items.end());
+    divided_.push_front(std::move(second));
+    divided_.push_front(std::move(items));
+    return;
+  }
+  if (!alone_.Retryable(batch.status)) {
+    runtime_.Fail(items[0]->unit(), step_, batch.status);
+    return;
+  }
+  const uint64_t lane = LaneOfItem(*items[0]);
+  alone_.AddFailed(std::make_unique<Alone>(*this, BatchOf(std::move(items))), lane, batch.status);
 }
 
 void ViewWriter::PassOn(Batch& batch) {
@@ -141,9 +284,8 @@ void ViewWriter::PassOn(Batch& batch) {
 void ViewWriter::RetryLater(const std::shared_ptr<Batch>& batch) {
   ++failures_;
   runtime_.SetWaiting(step_, std::string(batch->status.message()));
-  const absl::Duration longest =
-      std::min(kFirstDelay * std::pow(2.0, std::min(failures_ - 1, 20)), kLongestDelay);
-  runtime_.At(runtime_.Now() + longest * absl::Uniform(runtime_.random(), 0.5, 1.0), [this, batch] {
+  const absl::Duration delay = RetryDelay(options_.retry, failures_, runtime_.random());
+  runtime_.At(runtime_.Now() + delay, [this, batch] {
     if (runtime_.closing()) return;
     runtime_.counters().retries.Add(1);
     Start(batch);

@@ -97,7 +97,7 @@ class Bookings {
  public:
   explicit Bookings(const std::string& path) {
     sqlite3_open(path.c_str(), &database_);
-    sqlite3_busy_timeout(database_, 5000);
+    sqlite3_busy_timeout(database_, 50);  // A read that was in vain is repeated.
   }
   ~Bookings() { sqlite3_close(database_); }
   Bookings(const Bookings&) = delete;
@@ -146,7 +146,10 @@ class Bookings {
   };
 
   static absl::Status Error(sqlite3* database) {
-    return absl::UnavailableError(sqlite3_errmsg(database));
+    const bool refused = sqlite3_errcode(database) == SQLITE_CONSTRAINT;
+    return absl::Status(
+        refused ? absl::StatusCode::kInvalidArgument : absl::StatusCode::kUnavailable,
+        sqlite3_errmsg(database));
   }
 
   sqlite3* database_ = nullptr;
@@ -184,10 +187,7 @@ int main(int argc, char** argv) {
                                     .values = {booking.sku, booking.quantity, event.type()}};
                        })
           .Filter([](const Event& event) { return event.type() == shop::kPlaced; })
-          .Call("read the decision",
-                [&](const Booking& booking, Reply<Decision> reply) {
-                  reply(bookings.DecisionOf(booking.id));
-                })
+          .Map([&](const Booking& booking) { return bookings.DecisionOf(booking.id); })
           .Publish(shop::kOrders, [](const Event& placed, const Decision& decision) {
             return shop::Fact(decision.reserved ? shop::kReserved : shop::kSoldOut, placed);
           });

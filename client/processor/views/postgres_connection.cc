@@ -118,13 +118,27 @@ const std::vector<const char*>& PostgresParameters::pointers() {
 
 PostgresConnection::~PostgresConnection() { PQfinish(handle_); }
 
+void PostgresConnection::SetLockTimeout(absl::Duration timeout) {
+  if (lock_timeout_ == timeout) return;
+  lock_timeout_ = timeout;
+  lock_timeout_set_ = false;
+}
+
 absl::Status PostgresConnection::Ready() {
-  if (handle_ != nullptr && PQstatus(handle_) == CONNECTION_OK &&
-      PQtransactionStatus(handle_) == PQTRANS_IDLE &&
-      PQpipelineStatus(handle_) == PQ_PIPELINE_OFF) {
-    return absl::OkStatus();
-  }
+  const bool usable = handle_ != nullptr && PQstatus(handle_) == CONNECTION_OK &&
+                      PQtransactionStatus(handle_) == PQTRANS_IDLE &&
+                      PQpipelineStatus(handle_) == PQ_PIPELINE_OFF;
+  if (!usable) RETURN_IF_ERROR(Open());
+  if (!lock_timeout_ || lock_timeout_set_) return absl::OkStatus();
+  RETURN_IF_ERROR(
+      Run(absl::StrCat("SET lock_timeout = ", absl::ToInt64Milliseconds(*lock_timeout_))).status());
+  lock_timeout_set_ = true;
+  return absl::OkStatus();
+}
+
+absl::Status PostgresConnection::Open() {
   PQfinish(handle_);
+  lock_timeout_set_ = false;
   prepared_.clear();
   handle_ = PQconnectdb(options_.c_str());
   if (PQstatus(handle_) != CONNECTION_OK) return Failed();

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
@@ -13,6 +14,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 #include "eventhub/processor/view.h"
 
 namespace eventhub::processor::internal {
@@ -74,6 +76,8 @@ class PostgresConnection {
   PostgresConnection& operator=(const PostgresConnection&) = delete;
 
   absl::Status Ready();
+  // How long statements wait for locks, from the next Ready on; longer: UNAVAILABLE.
+  void SetLockTimeout(absl::Duration timeout);
   PGconn* handle() const { return handle_; }
 
   absl::StatusOr<PostgresResult> Run(const std::string& sql);
@@ -89,9 +93,13 @@ class PostgresConnection {
   absl::Status Failed() const;
 
  private:
+  absl::Status Open();
+
   const std::string options_;
   PGconn* handle_ = nullptr;
   std::set<std::string> prepared_;
+  std::optional<absl::Duration> lock_timeout_;
+  bool lock_timeout_set_ = false;  // On the present connection.
 };
 
 // A transaction. Rolled back by the destructor, unless it was committed.

@@ -1,7 +1,6 @@
 #include "eventhub/processor/postgres_view.h"
 
 #include <algorithm>
-#include <exception>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -49,6 +48,15 @@ class PostgresStore final : public ViewStore {
         text_(options.view, internal::kPostgresDialect),
         writer_(options.connection),
         reader_(options.connection) {}
+
+  void SetTimeout(absl::Duration timeout) override {
+    {
+      MutexLock lock(write_mutex_);
+      writer_.SetLockTimeout(timeout);
+    }
+    MutexLock lock(read_mutex_);
+    reader_.SetLockTimeout(timeout);
+  }
 
   absl::StatusOr<StoredView> Load() override {
     MutexLock lock(write_mutex_);
@@ -317,11 +325,10 @@ class PostgresStore final : public ViewStore {
     if (!options_.in_transaction) return absl::OkStatus();
     const std::vector<const Row*> written = internal::WrittenRows(rows);
     if (written.empty()) return absl::OkStatus();
-    try {
-      return options_.in_transaction(writer_.handle(), written);
-    } catch (const std::exception& exception) {
-      return absl::UnknownError(absl::StrCat("in_transaction threw: ", exception.what()));
-    }
+    const absl::Status status = internal::CallInTransaction(
+        [&] { return options_.in_transaction(writer_.handle(), written); });
+    const bool lost = PQstatus(writer_.handle()) != CONNECTION_OK;
+    return status.ok() || lost ? status : ErrorOfProgram(status);
   }
 
   static std::vector<Value> ValuesOf(const PostgresResult& result, int row) {

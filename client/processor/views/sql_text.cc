@@ -1,5 +1,7 @@
 #include "client/processor/views/sql_text.h"
 
+#include <exception>
+
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 
@@ -90,6 +92,16 @@ std::vector<const Row*> WrittenRows(absl::Span<const RowWrite> rows) {
     if (write.written) written.push_back(&write.row);
   }
   return written;
+}
+
+absl::Status CallInTransaction(absl::FunctionRef<absl::Status()> call) {
+  try {
+    return call();
+  } catch (const std::exception& exception) {
+    return absl::UnknownError(absl::StrCat("in_transaction threw: ", exception.what()));
+  } catch (...) {
+    return absl::UnknownError("in_transaction threw something other than a std::exception");
+  }
 }
 
 }  // namespace eventhub::processor::internal

@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
+#include "absl/status/status.h"
 #include "absl/types/span.h"
 #include "eventhub/processor/view_store.h"
 
@@ -51,5 +53,8 @@ class SqlText {
 
 // The rows that took effect.
 std::vector<const Row*> WrittenRows(absl::Span<const RowWrite> rows);
+
+// Calls the program's `in_transaction`. UNKNOWN if it throws.
+absl::Status CallInTransaction(absl::FunctionRef<absl::Status()> call);
 
 }  // namespace eventhub::processor::internal

@@ -3,11 +3,10 @@
 #include <sqlite3.h>
 
 #include <algorithm>
-#include <exception>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
+#include "absl/time/time.h"
 #include "client/processor/views/sql_text.h"
 #include "client/src/base/sqlite_status.h"
 #include "eventhub/processor/view_store.h"
@@ -19,8 +18,8 @@ namespace {
 
 // The version of the tables whose names begin with eventhub_.
 constexpr int64_t kFormat = 1;
-// How long a transaction waits for that of another connection.
-constexpr int kBusyMillis = 5000;
+// How long a transaction waits for that of another connection, until a step sets the time.
+constexpr absl::Duration kBusyTimeout = absl::Seconds(5);
 
 constexpr char kTables[] =
     "CREATE TABLE IF NOT EXISTS eventhub_views ("
@@ -43,7 +42,7 @@ class Database {
     std::unique_ptr<Database> database(new Database(path, handle));
     if (handle == nullptr) return absl::ResourceExhaustedError("SQLite has no memory");
     RETURN_IF_ERROR(database->Check(code));
-    sqlite3_busy_timeout(handle, kBusyMillis);
+    database->SetTimeout(kBusyTimeout);
     RETURN_IF_ERROR(database->Run("PRAGMA journal_mode = WAL"));
     RETURN_IF_ERROR(
         database->Run(sync ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL"));
@@ -54,6 +53,9 @@ class Database {
   Database& operator=(const Database&) = delete;
 
   sqlite3* handle() const { return handle_; }
+  void SetTimeout(absl::Duration timeout) const {
+    sqlite3_busy_timeout(handle_, static_cast<int>(absl::ToInt64Milliseconds(timeout)));
+  }
   absl::Status Check(int code) const { return client::SqliteStatus(code, handle_, name_); }
   absl::Status Run(const std::string& sql) const {
     return Check(sqlite3_exec(handle_, sql.c_str(), nullptr, nullptr, nullptr));
@@ -176,6 +178,15 @@ class SqliteStore final : public ViewStore {
     return store;
   }
 
+  void SetTimeout(absl::Duration timeout) override {
+    {
+      MutexLock lock(write_mutex_);
+      writer_->SetTimeout(timeout);
+    }
+    MutexLock lock(read_mutex_);
+    reader_->SetTimeout(timeout);
+  }
+
   absl::StatusOr<StoredView> Load() override {
     MutexLock lock(write_mutex_);
     return LoadNow();
@@ -204,7 +215,7 @@ class SqliteStore final : public ViewStore {
     ASSIGN_OR_RETURN(const uint64_t newest, NewestGeneration());
     if (generation != newest) return OtherGeneration();
     RETURN_IF_ERROR(PrepareWrites(generation, again));
-    for (RowWrite& write : rows) WriteRow(write);
+    for (RowWrite& write : rows) RETURN_IF_ERROR(WriteRow(write));
     for (const auto& [partition, offset] : positions) {
       RETURN_IF_ERROR(WritePosition(generation, partition, offset));
     }
@@ -369,8 +380,8 @@ class SqliteStore final : public ViewStore {
     return absl::OkStatus();
   }
 
-  // The error of a row undoes only that row.
-  void WriteRow(RowWrite& write) ABSL_EXCLUSIVE_LOCKS_REQUIRED(write_mutex_) {
+  // The error of a row undoes only that row. Returns other errors.
+  absl::Status WriteRow(RowWrite& write) ABSL_EXCLUSIVE_LOCKS_REQUIRED(write_mutex_) {
     Statement& upsert = writes_->upsert;
     const std::vector<Column>& columns = options_.view.columns;
     static const Value null;
@@ -384,6 +395,7 @@ class SqliteStore final : public ViewStore {
     }
     write.status = upsert.Run();
     write.written = write.status.ok() && sqlite3_changes(writer_->handle()) > 0;
+    return absl::IsInvalidArgument(write.status) ? absl::OkStatus() : write.status;
   }
 
   absl::Status WritePosition(uint64_t generation, uint32_t partition, int64_t offset)
@@ -403,14 +415,30 @@ class SqliteStore final : public ViewStore {
     return position_->Run();
   }
 
-  absl::Status CallProgram(absl::Span<RowWrite> rows) {
+  absl::Status CallProgram(absl::Span<RowWrite> rows) ABSL_EXCLUSIVE_LOCKS_REQUIRED(write_mutex_) {
     if (!options_.in_transaction) return absl::OkStatus();
     const std::vector<const Row*> written = internal::WrittenRows(rows);
     if (written.empty()) return absl::OkStatus();
-    try {
-      return options_.in_transaction(writer_->handle(), written);
-    } catch (const std::exception& exception) {
-      return absl::UnknownError(absl::StrCat("in_transaction threw: ", exception.what()));
+    const absl::Status status = internal::CallInTransaction(
+        [&] { return options_.in_transaction(writer_->handle(), written); });
+    return status.ok() || HasFailed() ? status : ErrorOfProgram(status);
+  }
+
+  // Whether an error in the midst of a transaction is the database's.
+  bool HasFailed() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(write_mutex_) {
+    if (sqlite3_get_autocommit(writer_->handle()) != 0) return true;  // It undid the transaction.
+    switch (sqlite3_errcode(writer_->handle()) & 0xff) {
+      case SQLITE_BUSY:
+      case SQLITE_LOCKED:
+      case SQLITE_NOMEM:
+      case SQLITE_INTERRUPT:
+      case SQLITE_IOERR:
+      case SQLITE_CORRUPT:
+      case SQLITE_FULL:
+      case SQLITE_CANTOPEN:
+        return true;
+      default:
+        return false;
     }
   }
 

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/cord.h"
 #include "absl/strings/str_cat.h"
 #include "client/processor/views/view_core.h"
 #include "eventhub/processor/view_store.h"
@@ -12,6 +13,8 @@
 
 namespace eventhub::processor {
 namespace {
+
+constexpr char kErrorOfProgram[] = "eventhub.processor/ErrorOfProgram";
 
 bool IsName(const std::string& name) {
   return !name.empty() && name.size() <= 50 &&
@@ -23,6 +26,17 @@ bool IsName(const std::string& name) {
 }
 
 }  // namespace
+
+absl::Status ErrorOfProgram(absl::Status error) {
+  if (!error.ok()) error.SetPayload(kErrorOfProgram, absl::Cord());
+  return error;
+}
+
+bool IsErrorOfProgram(const absl::Status& error) {
+  return error.GetPayload(kErrorOfProgram).has_value();
+}
+
+void ViewStore::SetTimeout(absl::Duration) {}
 
 View::View(std::unique_ptr<internal::ViewCore> core) : core_(std::move(core)) {}
 

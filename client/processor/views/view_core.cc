@@ -96,7 +96,7 @@ absl::StatusOr<uint64_t> ViewCore::Write(absl::Span<RowWrite> rows, const Positi
     const ViewPositions& positions = generation == at.generation ? at.positions : kNoPositions;
     const absl::Status written = store_->Write(generation, again, rows, positions);
     if (written.ok()) break;
-    if (!absl::IsAborted(written)) return written;
+    if (!absl::IsAborted(written) || IsErrorOfProgram(written)) return written;
     RETURN_IF_ERROR(Load());
     if (newest() == generation) return written;
   }

@@ -50,6 +50,15 @@ struct CircuitBreaker {
   absl::Duration max_open_for = absl::Minutes(1);  // At least `open_for`.
 };
 
+// What becomes of errors that the function of a step returns, e.g. because it reads a view whose
+// store is busy. It is the same for all steps: as for calls, errors that may pass are retried, and
+// circuits open. Units of the same lane (see Pipeline::InOrder) wait behind the one that is
+// retried; others pass. Exceptions, and all other errors, are faults at once.
+struct StepOptions {
+  CallRetry retry{};
+  CircuitBreaker breaker{};
+};
+
 struct CallOptions {
   // How many calls are in progress at a time, at least 1. (A call that was given up after `timeout`
   // does not count.)

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "absl/time/time.h"
+#include "eventhub/processor/call.h"
 #include "eventhub/v1/event.pb.h"
 
 namespace eventhub::processor {
@@ -61,7 +62,10 @@ struct Correlation {
 struct CorrelateOptions {
   // The topic that stores the collected events, as the latest event of the partition key
   // "<pipeline>/<partition>/<key>". Create it with `latest_per_key` (topic.h), without
-  // deduplication, and never change the number of its partitions. Pipelines may share it. Required.
+  // deduplication. Pipelines may share it. Required.
+  //
+  // If the subscription's topic gets more partitions, keys move away from their state. A processor
+  // notices within seconds: then units wait, and the state of the pipeline says what can be done.
   std::string state{};
 
   // The time in which the condition must hold, from the append of the first event of the key: more
@@ -83,6 +87,9 @@ struct CorrelateOptions {
   // The maximum number of events of one key, 1 to 1,000; a further event is a fault. Together they
   // must fit into one event of the state topic, see Topic::max_event_bytes.
   size_t max_facts = 100;
+
+  // How errors of the condition are handled.
+  StepOptions condition{};
 
   // The maximum size of the state in memory, in encoded bytes; the least recently used keys are
   // dropped first. The state of other keys is read from the state topic when an event needs it.

@@ -115,9 +115,9 @@ struct PartsIn<std::vector<T>> {
 // has added. After a GroupBy it can ask for `Units<…>` of the group and for values added since.
 //
 // Functions run one at a time on the processor's threads, so they need no locks among themselves.
-// They must not block, and are called through a const reference. An exception that they throw, or
-// an error status that they return, is a fault of the current unit (see Fault): its event becomes a
-// dead letter.
+// They must not block, and are called through a const reference. A transient error that they return
+// is retried (see StepOptions). Any other error, the last failure of a retried one, or an exception
+// is a fault of the current unit (see Fault): its event becomes a dead letter.
 //
 // An event is done in a pipeline when all of its units are done: at the end of the pipeline,
 // dropped by a filter, or failed. If one unit fails, the pipeline publishes nothing for the event.
@@ -163,22 +163,25 @@ class Pipeline {
         internal::FilterStep<F>{{Numbered("filter")}, std::move(f)});
   }
 
-  // Adds the T that `f` returns. `f` returns a T or a StatusOr<T>.
+  // Adds the T that `f` returns. `f` returns a T or a StatusOr<T>. After a transient error, `f` is
+  // called again later, see StepOptions. The same is true of all steps that take such options.
   template <typename F>
-  auto Map(F f) && {
+  auto Map(F f, StepOptions options = {}) && {
     Check<internal::ArgumentsOf<F>>();
     return std::move(*this).template Add<typename internal::Widen<Scope, internal::Added<F>>::Type>(
-        internal::MapStep<F>{{Numbered("map")}, std::move(f)});
+        internal::MapStep<F>{
+            {Numbered("map")}, std::move(f), internal::MappingOf(std::move(options))});
   }
 
   // Makes a unit of each T in the std::vector<T>, or StatusOr of one, that `f` returns. Each new
   // unit has its T and all values so far. The new units go on one after another.
   template <typename F>
-  auto Split(F f) && {
+  auto Split(F f, StepOptions options = {}) && {
     Check<internal::ArgumentsOf<F>>();
     using T = typename internal::PartsIn<internal::Added<F>>::Type;
     return std::move(*this).template Add<typename internal::Widen<Scope, T>::Type>(
-        internal::SplitStep<F, T>{{Numbered("split")}, std::move(f)});
+        internal::SplitStep<F, T>{
+            {Numbered("split")}, std::move(f), internal::MappingOf(std::move(options))});
   }
 
   // Calls `f`, whose last parameter is a Reply<T>, waits for the T, and adds it. With a Reply<void>
@@ -273,10 +276,10 @@ class Pipeline {
   // Drops the units whose Sequence is not greater than those of all earlier units with its key, and
   // so late and repeated events. `f` returns a Sequence or a StatusOr of one.
   template <typename F>
-  auto SkipOlder(F f, Memory memory = {}) && {
+  auto SkipOlder(F f, Memory memory = {}, StepOptions options = {}) && {
     Check<internal::ArgumentsOf<F>>();
-    return std::move(*this).template Add<Scope>(
-        internal::SkipOlderStep<F>{{Numbered("skip older")}, std::move(f), memory});
+    return std::move(*this).template Add<Scope>(internal::SkipOlderStep<F>{
+        {Numbered("skip older")}, std::move(f), memory, internal::MappingOf(std::move(options))});
   }
 
   // Combines the units of a window for which `f` returns the same key, a type with std::hash, into
@@ -315,19 +318,25 @@ class Pipeline {
   //
   // An event that the hub would not accept is a fault.
   template <typename F>
-  auto Publish(std::string topic, F f) && {
+  auto Publish(std::string topic, F f, StepOptions options = {}) && {
     Check<internal::ArgumentsOf<F>>();
     std::string number = absl::StrCat(publishes_++);
-    return std::move(*this).template Add<Scope>(internal::PublishStep<F>{
-        {Numbered("publish")}, std::move(topic), std::move(number), std::move(f)});
+    return std::move(*this).template Add<Scope>(
+        internal::PublishStep<F>{{Numbered("publish")},
+                                 std::move(topic),
+                                 std::move(number),
+                                 std::move(f),
+                                 internal::MappingOf(std::move(options))});
   }
 
   // Writes to `view` what `f` returns: a Row, an optional row, a vector of rows, or a StatusOr of
   // one of these. The unit goes on when the view has these rows, or newer ones, and its position in
   // the log is committed with them. See view.h for the guarantees.
   //
-  // A row that the store refuses is a fault. Other errors of the store are not: units wait, the
-  // write is repeated until it succeeds, and the state of the pipeline reports the error.
+  // A row that the store refuses is a fault. If a function that takes part in the transaction
+  // (`in_transaction`) fails permanently, that is a fault of the events that cause the failure, and
+  // of no others. Other errors of the store are not faults: units wait, the write is repeated until
+  // it succeeds, and the state of the pipeline reports the error.
   //
   // Rows are written in the order in which units reach the step, many in one transaction.
   template <typename F>
@@ -336,8 +345,13 @@ class Pipeline {
     static_assert(!(Steps::kTimers || ...),
                   "Materialize cannot follow a step with state in the hub, because events are read "
                   "back for a view later: publish, and materialize in another pipeline");
-    return std::move(*this).template Add<Scope>(internal::MaterializeStep<F>{
-        {Numbered("materialize")}, std::move(view), std::move(f), options});
+    CallOptions mapping = internal::MappingOf({options.retry, options.breaker});
+    return std::move(*this).template Add<Scope>(
+        internal::MaterializeStep<F>{{Numbered("materialize")},
+                                     std::move(view),
+                                     std::move(f),
+                                     std::move(options),
+                                     std::move(mapping)});
   }
 
   // Collects the events with one partition key until the condition holds, or until `options.within`
@@ -375,8 +389,9 @@ class Pipeline {
   //    forgotten, and a further event begins a new correlation. If the same events come again, the
   //    events published for them have the same ids.
   //  - Events with one key are correlated if they are in one partition. They are, unless a
-  //    publisher names another partition or the topic gets more partitions. To correlate events of
-  //    several topics, or by another key, publish them to a topic of their own with that key.
+  //    publisher names another partition. (If the topic gets more partitions, see
+  //    CorrelateOptions::state.) To correlate events of several topics, or by another key, publish
+  //    them to a topic of their own with that key.
   //  - After a crash, calls in later steps are repeated, as in any pipeline.
   //
   // Conditions. The subscription is a STREAM, and its filter, if any, passes kTimerType. The step
@@ -392,8 +407,10 @@ class Pipeline {
     static_assert(std::is_same_v<internal::ArgumentsOf<F>, internal::Types<Facts>>,
                   "the condition is a function of const Facts&");
     static_assert(std::is_same_v<internal::Added<F>, bool>, "the condition is true or false");
+    CallOptions mapping = internal::MappingOf(options.condition);
     return std::move(*this).template Add<typename internal::Widen<Scope, Correlation>::Type>(
-        internal::CorrelateStep<F>{{Numbered("correlate")}, std::move(holds), std::move(options)});
+        internal::CorrelateStep<F>{
+            {Numbered("correlate")}, std::move(holds), std::move(options), std::move(mapping)});
   }
 
   // Divides long work over many items into short steps. An event starts a job, whose name is the
@@ -441,23 +458,23 @@ class Pipeline {
   // Ends a step of the Job: `f` returns a JobProgress or a StatusOr of one. Required exactly once
   // after a Job. Steps that split or drop units come after it.
   template <typename F>
-  auto Continue(F f) && {
+  auto Continue(F f, StepOptions options = {}) && {
     Check<internal::ArgumentsOf<F>>();
     static_assert((Steps::kJob || ...), "Continue needs a Job before it");
     static_assert(!(Steps::kContinues || ...), "a Job has one Continue");
     static_assert(!((Steps::kDrops || Steps::kBegins) || ...),
                   "Filter, Split and the like come after Continue: the job would not go on");
     static_assert(std::is_same_v<internal::Added<F>, JobProgress>, "it returns a JobProgress");
-    return std::move(*this).template Add<Scope>(
-        internal::ContinueStep<F>{{Numbered("continue")}, std::move(f)});
+    return std::move(*this).template Add<Scope>(internal::ContinueStep<F>{
+        {Numbered("continue")}, std::move(f), internal::MappingOf(std::move(options))});
   }
 
   // Calls `f`, which returns nothing or an absl::Status.
   template <typename F>
-  auto ForEach(F f) && {
+  auto ForEach(F f, StepOptions options = {}) && {
     Check<internal::ArgumentsOf<F>>();
-    return std::move(*this).template Add<Scope>(
-        internal::ForEachStep<F>{{Numbered("for each")}, std::move(f)});
+    return std::move(*this).template Add<Scope>(internal::ForEachStep<F>{
+        {Numbered("for each")}, std::move(f), internal::MappingOf(std::move(options))});
   }
 
  private:

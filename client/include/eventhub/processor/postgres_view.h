@@ -21,9 +21,19 @@ struct PostgresViewOptions {
   ViewOptions view{};
 
   // Called inside of each transaction with the rows that were written, to write tables of the
-  // program in the same transaction. An error, or an exception, rolls back the transaction, which
-  // is then retried; see Pipeline::Materialize. Runs on the processor's thread for views; may use
-  // the connection until it returns, and must not begin or end transactions.
+  // program in the same transaction. Runs on the processor's thread for views; may use the
+  // connection until it returns, and must not begin or end transactions.
+  //
+  // It must be idempotent. It is called again for the same rows if their events are delivered again
+  // before they were settled, e.g. after a crash; and, under OnRewind::kReapply (the default) and
+  // kRebuild, when the subscription is moved back or events are replayed. So write what the row
+  // says under its key; do not add to a counter.
+  //
+  // An error, or an exception, rolls back the transaction. The events are then written in smaller
+  // transactions until those that cause the error are alone; others are not affected. A transient
+  // error (IsTransient, call.h) is retried as MaterializeOptions says. Any other error, and the
+  // last failure of a retried one, is a fault of the event in this step. While the database itself
+  // fails, e.g. because the connection broke, units wait, and no event is blamed.
   std::function<absl::Status(pg_conn* connection, const std::vector<const Row*>& rows)>
       in_transaction{};
 };

@@ -18,6 +18,8 @@
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "eventhub/processor/call.h"
 
 namespace eventhub::processor {
 
@@ -99,6 +101,17 @@ struct MaterializeOptions {
   // divided. While one transaction is in progress, the next is collected, so no row waits for a
   // batch to fill.
   size_t max_rows = 1000;
+
+  // How long a write may wait for transactions of others that have locked what it needs, 1 ms to
+  // 1 min; then it is tried again later. For SQLite, PostgreSQL, and stores of your own that wait;
+  // it holds for all that is done with the view from then on.
+  absl::Duration timeout = absl::Seconds(1);
+
+  // What becomes of errors of the function, and of what a store calls in its transactions
+  // (`in_transaction`): as in other steps. Writes that the store fails are tried again with these
+  // delays, too, but without end: an outage of a database makes no faults.
+  CallRetry retry{};
+  CircuitBreaker breaker{};
 };
 
 struct ViewStatus {

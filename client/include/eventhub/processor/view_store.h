@@ -12,6 +12,7 @@
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 #include "absl/types/span.h"
 #include "eventhub/processor/view.h"
 
@@ -43,13 +44,24 @@ struct StoredView {
   ViewPositions building_positions{};  // Of `building`.
 };
 
+// Marks an error of ViewStore::Write as the program's, e.g. of a function that is called with the
+// rows: the database works, but these rows cannot be written. The units of the rows are then
+// written in smaller transactions; those that cause the error are retried or fail, as in other
+// steps.
+absl::Status ErrorOfProgram(absl::Status error);
+bool IsErrorOfProgram(const absl::Status& error);
+
 // One view in a database. Thread-safe; methods block. Each method is one transaction: if it returns
 // OK, all of it is durable; after an error, none of it took effect, except that the outcome is
-// unknown if the connection was lost in a commit. Errors for which IsTransient (call.h) is true are
-// retried.
+// unknown if the connection was lost in a commit. All errors are retried, except those marked by
+// ErrorOfProgram.
 class ViewStore {
  public:
   virtual ~ViewStore() = default;
+
+  // How long each method may wait for transactions of others, from now on; see MaterializeOptions.
+  // By default it has no effect.
+  virtual void SetTimeout(absl::Duration timeout);
 
   virtual absl::StatusOr<StoredView> Load() = 0;
 

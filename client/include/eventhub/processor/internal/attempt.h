@@ -21,6 +21,7 @@ class CallItem {
   struct Verdict {
     absl::Status retry{};  // OK: the item is done. Otherwise the rest of it may be retried.
     bool answered = true;  // Whether the service worked, at least for a part of the item.
+    bool counts = true;    // Whether a failure uses up an attempt of the item.
   };
 
   virtual ~CallItem() = default;

@@ -9,6 +9,7 @@
 #include <unordered_map>
 #include <utility>
 
+#include "absl/random/bit_gen_ref.h"
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "eventhub/processor/call.h"
@@ -18,14 +19,17 @@ namespace eventhub::processor::internal {
 
 class Runtime;
 
+// The delay before the attempt that follows `attempts`, at least 1.
+absl::Duration RetryDelay(const CallRetry& retry, int attempts, absl::BitGenRef random);
+
 // The items at one call: those that wait, those in progress, and the circuit breaker. On the strand
 // only, except for the answers of attempts.
 //
 // Items of a lane are called one after another, in the order of their arrival.
 class CallGate {
  public:
-  // `runtime` and `options` must outlive it.
-  CallGate(Runtime& runtime, std::string step, const CallOptions& options);
+  // `runtime` must outlive it.
+  CallGate(Runtime& runtime, std::string step, CallOptions options);
   // Drops the items. All attempts must be answered before.
   ~CallGate();
 
@@ -33,6 +37,19 @@ class CallGate {
   CallGate& operator=(const CallGate&) = delete;
 
   void Add(std::unique_ptr<CallItem> item, uint64_t lane);
+
+  // For steps that try at once, without the gate, and come here with what failed.
+  //
+  // Whether nothing waits here that others may have to wait for.
+  bool idle() const { return lanes_.empty() && circuit_ == Circuit::kClosed; }
+  // Whether an item of the lane has to wait: then it is to be added untried.
+  bool Holds(uint64_t lane) const {
+    return circuit_ != Circuit::kClosed || (lane != 0 && lanes_.contains(lane));
+  }
+  // An item whose first attempt failed with an error that is worth a retry.
+  void AddFailed(std::unique_ptr<CallItem> item, uint64_t lane, const absl::Status& error);
+  // An attempt succeeded that was made without the gate, while the lane was not held.
+  void CountSuccess() { failures_ = 0; }
 
   bool Retryable(const absl::Status& error) const;
   const std::string& step() const { return step_; }
@@ -55,7 +72,7 @@ class CallGate {
   void OnDeadline();
   // Called when an attempt of the item has ended.
   void Settle(std::unique_ptr<CallItem> item, const CallItem::Verdict& verdict);
-  void RetryLater(std::unique_ptr<CallItem> item);
+  void RetryLater(std::unique_ptr<CallItem> item, int attempts);
   void Done(std::unique_ptr<CallItem> item);
 
   // Returns whether the circuit is open.
@@ -64,7 +81,7 @@ class CallGate {
 
   Runtime& runtime_;
   const std::string step_;
-  const CallOptions& options_;
+  const CallOptions options_;
 
   // Items that are ready, and items that wait for an earlier one of their lane. Only lanes in use
   // have an entry.

@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/base/optimization.h"
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "eventhub/processor/internal/call_gate.h"
@@ -59,6 +60,102 @@ class Link {
   Next next_;
 };
 
+// A link whose function may return an error. One that may pass makes the unit wait at a gate, as at
+// that of a call, until the function succeeds; the first attempt is made at once, without the gate.
+//
+// The step is `Derived`, which has
+//
+//     // Calls the function, which may throw, and keeps what it returned in `made`.
+//     absl::Status Make(U& unit, std::optional<Made>& made);
+//     // Goes on with that.
+//     void Pass(Ref<U> unit, Made made);
+template <typename Derived, typename U, typename S, typename Next, typename Made>
+class MakingLink : public Link<S, Next> {
+ public:
+  template <typename... Rest>
+  MakingLink(Runtime& runtime, const S& step, const Rest&... rest)
+      : Link<S, Next>(runtime, step, rest...), gate_(runtime, step.name, step.mapping) {}
+
+  void Run(Ref<U> unit) {
+    Runtime& runtime = this->runtime_;
+    if (!gate_.idle()) {
+      const uint64_t lane = runtime.LaneFor(*unit);
+      if (gate_.Holds(lane)) {
+        runtime.BeginWait(*unit);
+        gate_.Add(std::make_unique<Item>(derived(), std::move(unit)), lane);
+        return;
+      }
+    }
+    std::optional<Made> made;
+    absl::Status status;
+    try {
+      status = derived().Make(*unit, made);
+    } catch (...) {
+      runtime.FailThrown(*unit, this->step_.name);
+      return;
+    }
+    if (ABSL_PREDICT_TRUE(status.ok())) {
+      gate_.CountSuccess();
+      derived().Pass(std::move(unit), *std::move(made));
+    } else if (gate_.Retryable(status)) {
+      const uint64_t lane = runtime.LaneFor(*unit);
+      runtime.BeginWait(*unit);
+      gate_.AddFailed(std::make_unique<Item>(derived(), std::move(unit)), lane, status);
+    } else {
+      runtime.Fail(*unit, this->step_.name, status);
+    }
+  }
+
+ private:
+  using TheAttempt = TypedAttempt<absl::Status>;
+
+  class Item final : public CallItem {
+   public:
+    Item(Derived& link, Ref<U> unit) : link_(link), unit_(std::move(unit)) {}
+
+    bool DropLost() override {
+      if (!link_.runtime_.IsLost(*unit_)) return false;
+      link_.runtime_.Finish(*unit_);
+      return true;
+    }
+    std::unique_ptr<Attempt> NewAttempt() override { return std::make_unique<TheAttempt>(); }
+    Ref<Counted> arguments() const override { return unit_; }
+    void Invoke(Attempt& attempt) override {
+      Answer<absl::Status> answer(static_cast<TheAttempt*>(&attempt));
+      made_.reset();
+      answer(link_.Make(*unit_, made_));
+    }
+    Verdict Take(Attempt& attempt, int attempts) override {
+      const absl::Status& status = static_cast<TheAttempt&>(attempt).result();
+      if (status.ok()) {
+        link_.Pass(std::move(unit_), *std::move(made_));
+        return {};
+      }
+      if (link_.gate_.Retryable(status)) return {.retry = status, .answered = false};
+      GiveUp(status, attempts);
+      return {};
+    }
+    void GiveUp(const absl::Status& error, int attempts) override {
+      link_.runtime_.Fail(*unit_, link_.step_.name, error, attempts);
+    }
+    void GiveUpThrown(int attempts) override {
+      link_.runtime_.FailThrown(*unit_, link_.step_.name, attempts);
+    }
+
+   private:
+    Derived& link_;
+    Ref<U> unit_;
+    std::optional<Made> made_;
+  };
+
+  Derived& derived() { return static_cast<Derived&>(*this); }
+
+  CallGate gate_;
+};
+
+// What a step makes that makes nothing.
+struct Nothing {};
+
 // The steps from a certain one on; takes units of type U. Constructed in place and never moved. Run
 // takes over the unit: at the end the unit is finished, failed, or waits in a step.
 template <typename U, typename... Steps>
@@ -96,54 +193,62 @@ class Chain<U, FilterStep<F>, Rest...> : public Link<FilterStep<F>, Chain<U, Res
 };
 
 template <typename U, typename F, typename... Rest>
-class Chain<U, MapStep<F>, Rest...> : public Link<MapStep<F>, Chain<U, Rest...>> {
+class Chain<U, MapStep<F>, Rest...>
+    : public MakingLink<Chain<U, MapStep<F>, Rest...>, U, MapStep<F>, Chain<U, Rest...>, Nothing> {
  public:
-  using Chain::Link::Link;
-
-  void Run(Ref<U> unit) {
-    const auto call = [&] {
-      return WithValue(Apply(this->step_.f, *unit),
-                       [&]<typename T>(T value) { unit->template Set<T>(std::move(value)); });
-    };
-    if (this->runtime_.Try(*unit, this->step_.name, call)) this->next_.Run(std::move(unit));
-  }
-};
-
-template <typename U, typename F, typename... Rest>
-class Chain<U, ForEachStep<F>, Rest...> : public Link<ForEachStep<F>, Chain<U, Rest...>> {
- public:
-  using Chain::Link::Link;
-
-  void Run(Ref<U> unit) {
-    const auto call = [&]() -> absl::Status {
-      if constexpr (std::is_void_v<ResultOf<F>>) {
-        Apply(this->step_.f, *unit);
-        return absl::OkStatus();
-      } else {
-        return Apply(this->step_.f, *unit);
-      }
-    };
-    if (this->runtime_.Try(*unit, this->step_.name, call)) this->next_.Run(std::move(unit));
-  }
-};
-
-template <typename U, typename F, typename... Rest>
-class Chain<U, PublishStep<F>, Rest...> : public Link<PublishStep<F>, Chain<U, Rest...>> {
- public:
-  using Chain::Link::Link;
-
-  void Run(Ref<U> unit) {
-    std::optional<Added<F>> made;
-    const auto call = [&] {
-      return WithValue(Apply(this->step_.f, *unit),
-                       [&](Added<F> value) { made = std::move(value); });
-    };
-    if (!this->runtime_.Try(*unit, this->step_.name, call)) return;
-    if (!Emit(*unit, *std::move(made))) return;
-    this->next_.Run(std::move(unit));
-  }
+  using Chain::MakingLink::MakingLink;
 
  private:
+  friend typename Chain::MakingLink;
+
+  absl::Status Make(U& unit, std::optional<Nothing>& made) {
+    made.emplace();
+    return WithValue(Apply(this->step_.f, unit),
+                     [&]<typename T>(T value) { unit.template Set<T>(std::move(value)); });
+  }
+  void Pass(Ref<U> unit, Nothing) { this->next_.Run(std::move(unit)); }
+};
+
+template <typename U, typename F, typename... Rest>
+class Chain<U, ForEachStep<F>, Rest...>
+    : public MakingLink<Chain<U, ForEachStep<F>, Rest...>, U, ForEachStep<F>, Chain<U, Rest...>,
+                        Nothing> {
+ public:
+  using Chain::MakingLink::MakingLink;
+
+ private:
+  friend typename Chain::MakingLink;
+
+  absl::Status Make(U& unit, std::optional<Nothing>& made) {
+    made.emplace();
+    if constexpr (std::is_void_v<ResultOf<F>>) {
+      Apply(this->step_.f, unit);
+      return absl::OkStatus();
+    } else {
+      return Apply(this->step_.f, unit);
+    }
+  }
+  void Pass(Ref<U> unit, Nothing) { this->next_.Run(std::move(unit)); }
+};
+
+template <typename U, typename F, typename... Rest>
+class Chain<U, PublishStep<F>, Rest...>
+    : public MakingLink<Chain<U, PublishStep<F>, Rest...>, U, PublishStep<F>, Chain<U, Rest...>,
+                        Added<F>> {
+ public:
+  using Chain::MakingLink::MakingLink;
+
+ private:
+  friend typename Chain::MakingLink;
+
+  absl::Status Make(U& unit, std::optional<Added<F>>& made) {
+    return WithValue(Apply(this->step_.f, unit),
+                     [&](Added<F> value) { made.emplace(std::move(value)); });
+  }
+  void Pass(Ref<U> unit, Added<F> made) {
+    if (Emit(*unit, std::move(made))) this->next_.Run(std::move(unit));
+  }
+
   bool Emit(const U& unit, v1::Event event) { return EmitOne(unit, 0, std::move(event)); }
   bool Emit(const U& unit, std::optional<v1::Event> event) {
     return !event || EmitOne(unit, 0, *std::move(event));
@@ -172,17 +277,19 @@ using Part = typename PartOf<U, T, typename Segment<Types<>, Rest...>::Type>::Ty
 
 template <typename U, typename F, typename T, typename... Rest>
 class Chain<U, SplitStep<F, T>, Rest...>
-    : public Link<SplitStep<F, T>, Chain<Part<U, T, Rest...>, Rest...>> {
+    : public MakingLink<Chain<U, SplitStep<F, T>, Rest...>, U, SplitStep<F, T>,
+                        Chain<Part<U, T, Rest...>, Rest...>, std::vector<T>> {
  public:
-  using Chain::Link::Link;
+  using Chain::MakingLink::MakingLink;
 
-  void Run(Ref<U> unit) {
-    std::vector<T> parts;
-    const auto call = [&] {
-      return WithValue(Apply(this->step_.f, *unit),
-                       [&](std::vector<T> value) { parts = std::move(value); });
-    };
-    if (!this->runtime_.Try(*unit, this->step_.name, call)) return;
+ private:
+  friend typename Chain::MakingLink;
+
+  absl::Status Make(U& unit, std::optional<std::vector<T>>& made) {
+    return WithValue(Apply(this->step_.f, unit),
+                     [&](std::vector<T> value) { made.emplace(std::move(value)); });
+  }
+  void Pass(Ref<U> unit, std::vector<T> parts) {
     this->runtime_.Open(*unit, parts.size());
     for (size_t i = 0; i < parts.size(); ++i) {
       const Ref<Part<U, T, Rest...>> part(new Part<U, T, Rest...>(unit, i));
@@ -532,17 +639,29 @@ class Chain<U, SkipRepeatsStep<F>, Rest...> : public Link<SkipRepeatsStep<F>, Ch
 };
 
 template <typename U, typename F, typename... Rest>
-class Chain<U, SkipOlderStep<F>, Rest...> : public Link<SkipOlderStep<F>, Chain<U, Rest...>> {
+class Chain<U, SkipOlderStep<F>, Rest...>
+    : public MakingLink<Chain<U, SkipOlderStep<F>, Rest...>, U, SkipOlderStep<F>, Chain<U, Rest...>,
+                        Sequence> {
  public:
   Chain(Runtime& runtime, const SkipOlderStep<F>& step, const Rest&... rest)
-      : Chain::Link(runtime, step, rest...), latest_(step.memory.max_entries, step.memory.ttl) {}
+      : Chain::MakingLink(runtime, step, rest...),
+        latest_(step.memory.max_entries, step.memory.ttl) {}
 
-  void Run(Ref<U> unit) {
-    Sequence at;
-    const auto call = [&] {
-      return WithValue(Apply(this->step_.f, *unit), [&](Sequence value) { at = std::move(value); });
-    };
-    if (!this->runtime_.Try(*unit, this->step_.name, call)) return;
+ private:
+  friend typename Chain::MakingLink;
+
+  struct Latest {
+    int64_t number = 0;
+    Origin origin{};
+
+    bool operator==(const Latest&) const = default;
+  };
+
+  absl::Status Make(U& unit, std::optional<Sequence>& made) {
+    return WithValue(Apply(this->step_.f, unit),
+                     [&](Sequence value) { made.emplace(std::move(value)); });
+  }
+  void Pass(Ref<U> unit, Sequence at) {
     const Latest mine{at.number, OriginOf(*unit)};
     const absl::Duration now = this->runtime_.Now();
     const Latest* const latest = latest_.Find(at.key, now);
@@ -555,14 +674,6 @@ class Chain<U, SkipOlderStep<F>, Rest...> : public Link<SkipOlderStep<F>, Chain<
     latest_.Put(at.key, mine, now);
     this->next_.Run(std::move(unit));
   }
-
- private:
-  struct Latest {
-    int64_t number = 0;
-    Origin origin{};
-
-    bool operator==(const Latest&) const = default;
-  };
 
   RecentMap<std::string, Latest> latest_;
 };
@@ -791,20 +902,23 @@ class Chain<U, LookupStep<K, F, T>, Rest...> : public Link<LookupStep<K, F, T>, 
 };
 
 template <typename U, typename F, typename... Rest>
-class Chain<U, MaterializeStep<F>, Rest...> : public Link<MaterializeStep<F>, Chain<U, Rest...>> {
+class Chain<U, MaterializeStep<F>, Rest...>
+    : public MakingLink<Chain<U, MaterializeStep<F>, Rest...>, U, MaterializeStep<F>,
+                        Chain<U, Rest...>, std::vector<Row>> {
  public:
   Chain(Runtime& runtime, const MaterializeStep<F>& step, const Rest&... rest)
-      : Chain::Link(runtime, step, rest...),
-        writer_(runtime, step.name, step.view, step.options.max_rows) {}
+      : Chain::MakingLink(runtime, step, rest...),
+        writer_(runtime, step.name, step.view, step.options) {}
 
-  void Run(Ref<U> unit) {
-    std::vector<Row> rows;
-    const auto call = [&]() -> absl::Status {
-      absl::Status status = WithValue(Apply(this->step_.f, *unit),
-                                      [&](Added<F> made) { Put(std::move(made), rows); });
-      return status.ok() ? writer_.Check(rows) : status;
-    };
-    if (!this->runtime_.Try(*unit, this->step_.name, call)) return;
+ private:
+  friend typename Chain::MakingLink;
+
+  absl::Status Make(U& unit, std::optional<std::vector<Row>>& made) {
+    absl::Status status = WithValue(Apply(this->step_.f, unit),
+                                    [&](Added<F> value) { Put(std::move(value), made.emplace()); });
+    return status.ok() ? writer_.Check(*made) : status;
+  }
+  void Pass(Ref<U> unit, std::vector<Row> rows) {
     if (rows.empty() && writer_.idle()) {
       this->next_.Run(std::move(unit));
     } else {
@@ -812,7 +926,6 @@ class Chain<U, MaterializeStep<F>, Rest...> : public Link<MaterializeStep<F>, Ch
     }
   }
 
- private:
   class Item final : public ViewItem {
    public:
     Item(Chain& chain, Ref<U> unit, std::vector<Row> rows)
@@ -839,7 +952,8 @@ template <typename U, typename F, typename... Rest>
 class Chain<U, CorrelateStep<F>, Rest...> : public Link<CorrelateStep<F>, Chain<U, Rest...>> {
  public:
   Chain(Runtime& runtime, const CorrelateStep<F>& step, const Rest&... rest)
-      : Chain::Link(runtime, step, rest...), correlator_(runtime, step.name, step.options) {}
+      : Chain::Link(runtime, step, rest...),
+        correlator_(runtime, step.name, step.options, step.mapping) {}
 
   void Run(Ref<U> unit) { correlator_.Add(std::make_unique<Item>(*this, std::move(unit))); }
 
@@ -850,12 +964,17 @@ class Chain<U, CorrelateStep<F>, Rest...> : public Link<CorrelateStep<F>, Chain<
         : CorrelateItem(chain.correlator_), chain_(chain), unit_(std::move(unit)) {}
 
     const AnyUnit& unit() const override { return *unit_; }
-    std::optional<bool> Evaluate(const Facts& facts) override {
+    absl::StatusOr<std::optional<bool>> Evaluate(const Facts& facts) override {
       bool holds = false;
+      absl::Status retry;
       const auto call = [&] {
-        return WithValue(chain_.step_.f(facts), [&](bool value) { holds = value; });
+        absl::Status status = WithValue(chain_.step_.f(facts), [&](bool value) { holds = value; });
+        if (status.ok() || !chain_.correlator_.Retryable(status)) return status;
+        retry = std::move(status);
+        return absl::OkStatus();
       };
       if (!chain_.runtime_.Try(*unit_, chain_.step_.name, call)) return std::nullopt;
+      if (!retry.ok()) return retry;
       return holds;
     }
     void Pass(Correlation correlation) override {
@@ -900,19 +1019,22 @@ class Chain<U, JobStep, Rest...> : public Link<JobStep, Chain<U, Rest...>> {
 };
 
 template <typename U, typename F, typename... Rest>
-class Chain<U, ContinueStep<F>, Rest...> : public Link<ContinueStep<F>, Chain<U, Rest...>> {
+class Chain<U, ContinueStep<F>, Rest...>
+    : public MakingLink<Chain<U, ContinueStep<F>, Rest...>, U, ContinueStep<F>, Chain<U, Rest...>,
+                        JobProgress> {
  public:
-  using Chain::Link::Link;
+  using Chain::MakingLink::MakingLink;
 
-  void Run(Ref<U> unit) {
+ private:
+  friend typename Chain::MakingLink;
+
+  absl::Status Make(U& unit, std::optional<JobProgress>& made) {
+    absl::Status status = WithValue(Apply(this->step_.f, unit),
+                                    [&](JobProgress value) { made.emplace(std::move(value)); });
+    return status.ok() ? unit.template Get<Job>().runner->Check(*made) : status;
+  }
+  void Pass(Ref<U> unit, JobProgress progress) {
     const Job& job = unit->template Get<Job>();
-    JobProgress progress;
-    const auto call = [&]() -> absl::Status {
-      absl::Status status = WithValue(Apply(this->step_.f, *unit),
-                                      [&](JobProgress value) { progress = std::move(value); });
-      return status.ok() ? job.runner->Check(progress) : status;
-    };
-    if (!this->runtime_.Try(*unit, this->step_.name, call)) return;
     if (job.runner->Continue(*unit, job, std::move(progress))) this->next_.Run(std::move(unit));
   }
 };

@@ -7,7 +7,10 @@
 #include <string_view>
 #include <vector>
 
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "eventhub/processor/call.h"
 #include "eventhub/processor/correlate.h"
 #include "eventhub/processor/internal/state_gate.h"
 #include "eventhub/v1/event.pb.h"
@@ -24,8 +27,8 @@ class CorrelateItem : public StateItem {
 
   void Take(std::string_view state) final;
 
-  // Returns whether the condition holds; unset if the unit has failed.
-  virtual std::optional<bool> Evaluate(const Facts& facts) = 0;
+  // Returns whether the condition holds; unset if the unit has failed; or an error to be retried.
+  virtual absl::StatusOr<std::optional<bool>> Evaluate(const Facts& facts) = 0;
   virtual void Pass(Correlation correlation) = 0;
 
  private:
@@ -39,9 +42,11 @@ class CorrelateItem : public StateItem {
 class Correlator {
  public:
   // `runtime` and `options` must outlive it.
-  Correlator(Runtime& runtime, std::string step, const CorrelateOptions& options);
+  Correlator(Runtime& runtime, std::string step, const CorrelateOptions& options,
+             const CallOptions& condition);
 
   void Add(std::unique_ptr<CorrelateItem> item) { gate_.Add(std::move(item)); }
+  bool Retryable(const absl::Status& error) const { return gate_.Retryable(error); }
 
  private:
   friend class CorrelateItem;

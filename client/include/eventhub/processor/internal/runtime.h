@@ -47,6 +47,11 @@ class Runtime {
   // The lane of units with this key; 0 unless the pipeline is ordered.
   uint64_t LaneOf(uint64_t key_hash) const { return ordered() ? key_hash | 1 : 0; }
 
+  // Returns the lane of a unit in a step where units rarely wait, so that it may have none yet.
+  uint64_t LaneFor(const AnyUnit& unit) const;
+  // Called before the unit waits in such a step.
+  void BeginWait(const AnyUnit& unit);
+
   // Adds `more` units that depend on the same events as `unit`.
   void Open(const AnyUnit& unit, size_t more);
   // Whether the unit's events are no longer leased here, so that its work would be wasted.

@@ -67,6 +67,7 @@ template <typename S>
 absl::Status CheckStep(const S& step) {
   absl::Status status;
   if constexpr (requires { step.options; }) status.Update(CheckPart(step.name, step.options));
+  if constexpr (requires { step.mapping; }) status.Update(CheckPart(step.name, step.mapping));
   if constexpr (requires { step.window; }) status.Update(CheckPart(step.name, step.window));
   if constexpr (requires { step.memory; }) status.Update(CheckPart(step.name, step.memory));
   if constexpr (requires { step.durable; }) status.Update(CheckPart(step.name, step.durable));

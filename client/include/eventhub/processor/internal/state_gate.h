@@ -7,9 +7,13 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "eventhub/processor/call.h"
+#include "eventhub/processor/internal/call_gate.h"
 #include "eventhub/processor/internal/stored_state.h"
 #include "eventhub/processor/internal/trigger.h"
 #include "eventhub/processor/internal/unit.h"
@@ -26,7 +30,7 @@ class StateItem {
   virtual const AnyUnit& unit() const = 0;
   // Called when it is the item's turn. `state` is the committed state of the key; empty: none. May
   // call StateGate::Put or Hold, and then passes the unit on, or finishes or fails it. The item is
-  // destroyed afterwards.
+  // destroyed afterwards. Or calls StateGate::Again, and does nothing else.
   virtual void Take(std::string_view state) = 0;
 };
 
@@ -43,7 +47,9 @@ class StateItem {
 class StateGate {
  public:
   // `runtime` must outlive it.
-  StateGate(Runtime& runtime, std::string step, std::string topic, size_t cache_bytes);
+  // `turns`: how items take their turn again.
+  StateGate(Runtime& runtime, std::string step, std::string topic, size_t cache_bytes,
+            CallOptions turns = {});
   ~StateGate();
 
   StateGate(const StateGate&) = delete;
@@ -60,15 +66,24 @@ class StateGate {
   // state is put.
   void Hold(const AnyUnit& unit);
 
+  // Called during an item's turn that failed with an error to be retried: the item takes its turn
+  // again later, while its key waits; see StepOptions.
+  void Again(absl::Status error) { again_ = std::move(error); }
+  // Whether an error is to be retried.
+  bool Retryable(const absl::Status& error) const { return turns_.Retryable(error); }
+
   // Publishes a timer of the pipeline, with the key and in the partition of the unit. Returns false
   // if the unit has failed.
   bool SetTimer(const AnyUnit& unit, v1::Event timer);
 
  private:
   struct Entry;
+  class Turn;
 
   // Runs the turns of items until one of them puts a new state.
   void Work(Entry& entry);
+  // Gives an item its turn; the error if it has to take it again.
+  absl::Status TakeTurn(Entry& entry, StateItem& item);
   bool IsCurrent(const Entry& entry, const Trigger& trigger) const;
   void Read(Entry& entry);
   void OnRead(Entry& entry, absl::StatusOr<StoredState> stored);
@@ -88,11 +103,14 @@ class StateGate {
 
   std::unordered_map<std::string, std::unique_ptr<Entry>> entries_;
   Entry* working_ = nullptr;     // The entry of the item whose turn it is.
+  absl::Status again_;           // See Again.
   std::vector<Entry*> settled_;  // Entries to continue with.
   size_t unreadable_ = 0;        // Entries whose last read failed.
 
   std::list<Entry*> cache_;  // Entries without waiting items, least recently used first.
   size_t cached_bytes_ = 0;
+
+  CallGate turns_;  // Of items that take their turn again.
 };
 
 }  // namespace eventhub::processor::internal

@@ -4,7 +4,9 @@
 
 #include <memory>
 #include <string>
+#include <utility>
 
+#include "absl/time/time.h"
 #include "eventhub/processor/call.h"
 #include "eventhub/processor/correlate.h"
 #include "eventhub/processor/internal/types.h"
@@ -31,6 +33,14 @@ struct Step {
   std::string name;
 };
 
+// `mapping`, in steps whose function may return an error: what becomes of it.
+inline CallOptions MappingOf(StepOptions options) {
+  return {.parallel = 64,
+          .timeout = absl::InfiniteDuration(),
+          .retry = std::move(options.retry),
+          .breaker = options.breaker};
+}
+
 template <typename F>
 struct FilterStep : Step<void> {
   static constexpr bool kDrops = true;
@@ -40,11 +50,13 @@ struct FilterStep : Step<void> {
 template <typename F>
 struct MapStep : Step<Added<F>> {
   F f;
+  CallOptions mapping;
 };
 
 template <typename F>
 struct ForEachStep : Step<void> {
   F f;
+  CallOptions mapping;
 };
 
 template <typename F>
@@ -52,6 +64,7 @@ struct PublishStep : Step<void> {
   std::string topic;
   std::string number;  // Among the publishing steps of the pipeline.
   F f;
+  CallOptions mapping;
 };
 
 template <typename F, typename T>
@@ -59,6 +72,7 @@ struct SplitStep : Step<void> {
   using Part = T;
   static constexpr bool kBegins = true;
   F f;
+  CallOptions mapping;
 };
 
 template <typename F>
@@ -105,6 +119,7 @@ struct SkipOlderStep : Step<void> {
   static constexpr bool kDrops = true;
   F f;
   Memory memory;
+  CallOptions mapping;
 };
 
 struct RateLimitStep : Step<void> {
@@ -126,6 +141,7 @@ struct MaterializeStep : Step<void> {
   std::shared_ptr<View> view;
   F f;
   MaterializeOptions options;
+  CallOptions mapping;
 };
 
 template <typename F>
@@ -134,6 +150,7 @@ struct CorrelateStep : Step<Correlation> {
   static constexpr bool kTimers = true;
   F f;
   CorrelateOptions options;
+  CallOptions mapping;
 };
 
 struct DurableSkipRepeatsStep : Step<void> {
@@ -154,6 +171,7 @@ template <typename F>
 struct ContinueStep : Step<void> {
   static constexpr bool kContinues = true;
   F f;
+  CallOptions mapping;
 };
 
 // The values that the steps add to the units of their pipeline.

@@ -8,8 +8,10 @@
 #include <string>
 #include <vector>
 
+#include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "absl/time/time.h"
+#include "eventhub/processor/internal/call_gate.h"
 #include "eventhub/processor/internal/unit.h"
 #include "eventhub/processor/view.h"
 #include "eventhub/processor/view_store.h"
@@ -37,12 +39,16 @@ class ViewItem {
 };
 
 // One write is in progress at a time; meanwhile the rows of the next one are collected. A write
-// that fails as a whole is retried until it succeeds; a row that cannot be written fails its unit.
+// that the store fails is retried until it succeeds; a row that cannot be written fails its unit.
+// If the program's part of a write fails, the batch is halved until the units that cause the
+// failure are alone. Those, and later units of their lanes, then pass a gate one by one, which
+// retries or fails them.
 // On the strand only, except for the write itself.
 class ViewWriter {
  public:
   // `runtime` must outlive it, and it must outlive the writes.
-  ViewWriter(Runtime& runtime, std::string step, std::shared_ptr<View> view, size_t max_rows);
+  ViewWriter(Runtime& runtime, std::string step, std::shared_ptr<View> view,
+             const MaterializeOptions& options);
   ~ViewWriter();
 
   ViewWriter(const ViewWriter&) = delete;
@@ -52,27 +58,42 @@ class ViewWriter {
   absl::Status Check(const std::vector<Row>& rows) const;
   // Adds an item, in order, even without rows.
   void Add(std::unique_ptr<ViewItem> item);
-  bool idle() const { return !busy_; }
+  bool idle() const { return !busy_ && alone_.idle(); }
 
  private:
   struct Batch;
+  class Alone;
 
   // Posts the write, so that rows that arrive together are written together.
   void WriteSoon();
   void WriteNext();
+  // The next items, as many as may be written at once.
+  std::deque<std::unique_ptr<ViewItem>> TakeWaiting();
+  // Takes out what need not be written now.
+  void Sort(std::deque<std::unique_ptr<ViewItem>>& items);
+  void AddAlone(std::unique_ptr<ViewItem> item);
+  std::shared_ptr<Batch> BatchOf(std::deque<std::unique_ptr<ViewItem>> items) const;
   void Start(std::shared_ptr<Batch> batch);
+  // On the thread for what blocks, and then `done`.
+  void Write(const std::shared_ptr<Batch>& batch, absl::AnyInvocable<void() &&> done);
   void OnWritten(const std::shared_ptr<Batch>& batch);
+  // The program could not do its part.
+  void OnRefused(Batch& batch);
   void PassOn(Batch& batch);
   void RetryLater(const std::shared_ptr<Batch>& batch);
 
   Runtime& runtime_;
   const std::string step_;
   const std::shared_ptr<View> view_;
-  const size_t max_rows_;
+  const MaterializeOptions options_;
 
   std::deque<std::unique_ptr<ViewItem>> waiting_;
+  // Batches that were divided, which come before what waits.
+  std::deque<std::deque<std::unique_ptr<ViewItem>>> divided_;
   bool busy_ = false;  // A write is in progress, or about to begin.
-  int failures_ = 0;   // In a row.
+  int failures_ = 0;   // Of the store, in a row.
+
+  CallGate alone_;  // Units that are written by themselves.
 };
 
 }  // namespace eventhub::processor::internal
