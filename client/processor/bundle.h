@@ -2,8 +2,11 @@
 #pragma once
 
 #include <cstddef>
+#include <memory>
 
 #include "absl/container/inlined_vector.h"
+#include "absl/functional/function_ref.h"
+#include "eventhub/processor/fault.h"
 #include "eventhub/processor/internal/trigger.h"
 
 namespace eventhub::processor::internal {
@@ -39,5 +42,19 @@ void ForEachEmitter(const Bundle& bundle, Visit visit) {
     }
   }
 }
+
+// Whether what was published for its event may have been committed before without the ack: a dead
+// letter cannot be made in a transaction, so that something may happen between the commit and the
+// dead letter. The event is delivered again then, and must find committed what was.
+bool NeedsPieces(const Bundle& bundle);
+
+// Counts what is acked and emitted.
+void Measure(Bundle& bundle);
+
+// A task that shares the fate of one that failed, failed, too: gives it the fault that `make`
+// returns. Their faults form a group.
+void SpreadFaults(
+    const Bundle& bundle,
+    absl::FunctionRef<std::unique_ptr<Fault>(const Task& failed, const Trigger& event)> make);
 
 }  // namespace eventhub::processor::internal

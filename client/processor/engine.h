@@ -1,12 +1,10 @@
-// The engine of a processor: takes events, runs pipelines, decides the fate of
-// each event.
+// The engine of a processor: takes events, runs pipelines, decides the fate of each event.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <optional>
 #include <random>
 #include <string>
 #include <string_view>
@@ -16,213 +14,149 @@
 #include "absl/random/bit_gen_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/types/span.h"
 #include "client/processor/commit_queue.h"
 #include "client/processor/delivered.h"
 #include "client/processor/host.h"
+#include "client/processor/in_flight_events.h"
 #include "client/processor/lanes.h"
+#include "client/processor/lines.h"
 #include "client/processor/make_fault.h"
+#include "client/processor/open_replies.h"
+#include "client/processor/progress_watch.h"
 #include "client/processor/state_board.h"
 #include "client/processor/strand.h"
 #include "client/processor/view_keeper.h"
 #include "eventhub/processor/internal/runtime.h"
-#include "eventhub/processor/internal/spec.h"
 #include "eventhub/processor/processor.h"
 #include "eventhub/transaction.h"
-#include "server/filter/filter.h"
 #include "storage/base/clock.h"
-#include "storage/base/mutex.h"
 
 namespace eventhub::processor::internal {
 
-// Everything but Create, Close, options, counters, states, Post and strand runs
-// on the strand.
+// Takes an event from its delivery to its settlement: through the pipelines that want it (Lines),
+// in the order of its key (Lanes), together with what it shares its fate with (Bundle), into a
+// transaction if something is published (CommitQueue), or to a fault.
+//
+// Everything but Create, Close, options, counters, states, Post and strand runs on the strand.
 class Engine : private CommitQueue::Owner, private ViewKeeper::Owner {
-public:
-  // INVALID_ARGUMENT, naming the option, if one is out of range. `host` and
-  // `clock` must outlive the engine. `seed` determines the jitter of retries.
-  static absl::StatusOr<std::unique_ptr<Engine>>
-  Create(const ProcessorOptions &options, Host &host, const Clock &clock,
-         uint64_t seed);
+ public:
+  // INVALID_ARGUMENT, naming the option, if one is out of range. `host` and `clock` must outlive
+  // the engine. `seed` determines the jitter of retries.
+  static absl::StatusOr<std::unique_ptr<Engine>> Create(const ProcessorOptions& options, Host& host,
+                                                        const Clock& clock, uint64_t seed);
   // No reply may be out: Close first. Commits may.
   ~Engine() override;
 
-  Strand &strand() { return *strand_; }
+  Strand& strand() { return *strand_; }
 
   // Gives an event to the pipelines that want it.
   void Take(Delivered delivered);
   // Gives an event that was read back to the pipelines that materialize it.
   void TakeRestored(Delivered delivered);
   // A partition was assigned, from this offset on, or is no longer.
-  void OnAssigned(const client::AssignedPartition &next);
+  void OnAssigned(const client::AssignedPartition& next);
   void OnRevoked(uint32_t partition);
   // The processor stops: nothing waits for more events.
   void Drain();
   // The session that leases events ended, or a new one began.
   void SetSession(uint64_t session);
   // All pipelines wait for `what`, or it is broken.
-  void SetState(PipelineState::Kind kind, const std::string &what,
-                const std::string &because = {});
+  void SetState(PipelineState::Kind kind, const std::string& what, const std::string& because = {});
 
   // Starts nothing new, and waits until all replies were given.
   void Close();
   // The same without waiting, on the strand; returns how many are out.
-  size_t CloseNow();
+  size_t CloseNow() { return replies_.Close(); }
 
-  const ProcessorOptions &options() const { return options_; }
+  const ProcessorOptions& options() const { return options_; }
   std::vector<PipelineCounters> counters() const;
   std::vector<PipelineState> states() const { return board_.Read(); }
 
   // For Runtime.
-  const Clock &clock() const { return clock_; }
+  const Clock& clock() const { return clock_; }
   absl::BitGenRef random() { return absl::BitGenRef(random_); }
   bool draining() const { return draining_; }
-  bool closing() const override { return closing_; }
+  bool closing() const override { return replies_.closing(); }
   uint64_t session() const override { return session_; }
-  bool IsLost(const Trigger &trigger) const override {
+  bool IsLost(const Trigger& trigger) const override {
     return trigger.session != session_ && !trigger.arrival.restored;
   }
-  const std::string &source() const { return options_.source; }
+  const std::string& source() const { return options_.source; }
   void Post(Strand::Work work);
   // A call was given a reply (1), or was answered (-1).
-  void CountReplies(int change);
-  static uint64_t LaneIn(client::Order order, const Trigger &trigger);
+  void CountReplies(int change) { replies_.Count(change); }
+  static uint64_t LaneIn(client::Order order, const Trigger& trigger);
   // A unit of the event is going to wait in a step where units rarely do.
-  void BeginWait(Trigger &trigger);
-  void Open(Task &task) { ++task.open; }
-  void Finish(Task &task);
-  void Fail(Task &task, std::string_view step, int attempts,
-            const Failure &failure);
-  void Bind(Task &a, Task &b);
-  void SetWaiting(const Runtime &pipeline, const std::string &step,
-                  const std::string &because);
-  void Block(absl::AnyInvocable<void() &&> work,
-             absl::AnyInvocable<void() &&> done) override;
-  void ReadState(const std::string &topic, const std::string &key,
-                 TakeStoredState done);
+  void BeginWait(Trigger& trigger);
+  void Open(Task& task) { ++task.open; }
+  void Finish(Task& task);
+  void Fail(Task& task, std::string_view step, int attempts, const Failure& failure);
+  void Bind(Task& a, Task& b);
+  void SetWaiting(const Runtime& pipeline, const std::string& step, const std::string& because);
+  void Block(absl::AnyInvocable<void() &&> work, absl::AnyInvocable<void() &&> done) override;
+  void ReadState(const std::string& topic, const std::string& key, TakeStoredState done);
   // Tells the timers of a pipeline apart.
-  std::string TimerSubject(const std::string &pipeline) const;
-  PositionsInView PositionsOf(const View &view,
-                              const std::vector<uint32_t> &partitions) const {
+  std::string TimerSubject(const std::string& pipeline) const;
+  PositionsInView PositionsOf(const View& view, const std::vector<uint32_t>& partitions) const {
     return keeper_.PositionsOf(view, partitions);
   }
-  void OnViewWritten(const View &view, uint64_t generation) {
-    keeper_.OnWritten(view, generation);
-  }
+  void OnViewWritten(const View& view, uint64_t generation) { keeper_.OnWritten(view, generation); }
 
-private:
-  struct Line {
-    Line(Engine &engine, size_t index, AnyPipeline description);
+ private:
+  Engine(const ProcessorOptions& options, Host& host, const Clock& clock, uint64_t seed);
 
-    const size_t index;
-    const AnyPipeline description;
-    const std::vector<std::shared_ptr<View>> views;
-    std::optional<CompiledFilter> filter{};
-    std::optional<CompiledFilter>
-        timers{}; // Passes those of this pipeline, if it has any.
-    Runtime runtime;
-    std::unique_ptr<Instance> instance{};
-    // Whether an event was settled since the last check, and how many checks
-    // found none was.
-    bool progressed = false;
-    int idle_checks = 0;
-  };
-
-  Engine(const ProcessorOptions &options, Host &host, const Clock &clock,
-         uint64_t seed);
-
-  absl::Status AddLines();
-  absl::Status CheckState(const AnyPipeline &pipeline) const;
-  absl::Status CompileFilters(Line &line);
-  void AddView(const std::shared_ptr<View> &view);
-  // The pipelines that want an event, in wanted_.
-  void FindWanted(const Delivered &delivered);
-  // An event that is in flight is delivered again: the former delivery is lost.
-  void Supersede(const Delivered &delivered);
-  // Of these, the ones that a redriven event is for. Returns those that do not
-  // exist.
-  std::vector<std::string> KeepNamed(absl::Span<const std::string> names);
-  InFlight &NewTrigger(Delivered &delivered);
-  // Its place among the events of its key, if a pipeline that wants it asks for
-  // it.
-  uint64_t LaneOf(const Trigger &trigger) const;
+  void AddView(const std::shared_ptr<View>& view);
+  // Its place among the events of its key, if a pipeline that wants it asks for it.
+  uint64_t LaneOf(const Trigger& trigger) const;
 
   // All pipelines are done with the trigger.
-  void OnDone(Trigger &trigger);
-  void Release(Trigger &trigger);
+  void OnDone(Trigger& trigger);
+  void Release(Trigger& trigger);
   // The events of the bundle are all released: decides their fate.
   void Resolve(Bundle bundle);
-  // Whether what was published for the event may have been committed before
-  // without its ack.
-  static bool NeedsPieces(const Bundle &bundle);
   // Of the pipeline, redacted.
-  std::unique_ptr<Fault> NewFault(std::string_view pipeline,
-                                  std::string_view step, int attempts,
-                                  Failure failure,
-                                  const Trigger &trigger) const;
-  // A task that shares the fate of one that failed, failed. They form a group.
-  void SpreadFaults(const Bundle &bundle);
-  void Measure(Bundle &bundle) const;
-  void Settle(Trigger &trigger, client::Outcome outcome);
+  std::unique_ptr<Fault> NewFault(std::string_view pipeline, std::string_view step, int attempts,
+                                  Failure failure, const Trigger& trigger) const;
+  void Settle(Trigger& trigger, client::Outcome outcome);
 
   // CommitQueue::Owner.
   void Commit(client::Transaction transaction) override;
-  void OnCommitted(Bundle &bundle, bool acked) override;
-  void OnLost(Bundle &bundle) override;
-  void OnRefused(Bundle &bundle, Task *task,
-                 const absl::Status &error) override;
-  void OnState(const Bundle &bundle, PipelineState::Kind kind,
-               const std::string &what, const std::string &because) override;
+  void OnCommitted(Bundle& bundle, bool acked) override;
+  void OnLost(Bundle& bundle) override;
+  void OnRefused(Bundle& bundle, Task* task, const absl::Status& error) override;
+  void OnState(const Bundle& bundle, PipelineState::Kind kind, const std::string& what,
+               const std::string& because) override;
 
   // ViewKeeper::Owner.
   void TakeNow(Delivered delivered) override;
-  int64_t LowestInFlight(uint32_t partition, int64_t otherwise) const override;
+  int64_t LowestInFlight(uint32_t partition, int64_t otherwise) const override {
+    return events_.LowestOffset(partition, otherwise);
+  }
   void ReadBack(uint32_t partition, int64_t from, int64_t to,
                 absl::AnyInvocable<void(absl::Status) &&> done) override;
-  void SetViewState(PipelineState::Kind kind, const std::string &what,
-                    const std::string &because) override;
+  void SetViewState(PipelineState::Kind kind, const std::string& what,
+                    const std::string& because) override;
 
-  void TellFault(const Fault &fault);
-  void WatchProgress();
-  void CheckProgress(Line &line);
-  void MayBeClosed();
+  void TellFault(const Fault& fault);
 
   const ProcessorOptions options_;
-  Host &host_;
-  const Clock &clock_;
+  Host& host_;
+  const Clock& clock_;
   std::mt19937_64 random_;
   StateBoard board_;
   const std::shared_ptr<Strand> strand_;
   CommitQueue commits_;
   ViewKeeper keeper_;
-  std::vector<std::unique_ptr<Line>> lines_;
-  std::optional<CompiledFilter> own_; // Passes the processor's own events.
-  std::optional<CompiledFilter>
-      timers_;              // Passes timers, if any pipeline has some.
-  bool any_waits_ = false;  // Units may wait in some pipeline.
-  bool any_groups_ = false; // One pipeline has groups.
-  client::Order order_ = client::Order::kNone;
 
   // On the strand only.
+  InFlightEvents events_;
+  Lines lines_;
   Lanes lanes_;
-  std::vector<std::unique_ptr<InFlight>> free_;
-  Trigger *oldest_ = nullptr; // Of those in flight.
-  Trigger *newest_ = nullptr;
-  std::vector<Line *> wanted_;
-  uint64_t next_number_ = 0;
+  ProgressWatch progress_;
   uint64_t session_ = 0;
-  // Of the events delivered in the newest session: the end of each partition's
-  // offsets.
-  uint64_t newest_session_ = 0;
-  std::vector<int64_t> ends_;
-  size_t replies_out_ = 0;
   bool draining_ = false;
-  bool closing_ = false;
-  bool watching_ = false;
 
-  Mutex closed_mutex_;
-  CondVar closed_change_;
-  bool closed_ ABSL_GUARDED_BY(closed_mutex_) = false;
+  OpenReplies replies_;
 };
 
-} // namespace eventhub::processor::internal
+}  // namespace eventhub::processor::internal

@@ -1,0 +1,46 @@
+// The events that a processor has and that are not settled.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "client/processor/delivered.h"
+#include "eventhub/processor/internal/trigger.h"
+
+namespace eventhub::processor::internal {
+
+// Owns them; reuses their memory. On the strand only.
+class InFlightEvents {
+ public:
+  InFlightEvents() = default;
+  ~InFlightEvents();
+  InFlightEvents(const InFlightEvents&) = delete;
+  InFlightEvents& operator=(const InFlightEvents&) = delete;
+
+  // Adds an event with a task for each pipeline; its `event` is not parsed.
+  InFlight& Add(Delivered& delivered, size_t pipelines);
+  // Its tasks are clear.
+  void Remove(Trigger& trigger);
+
+  bool empty() const { return oldest_ == nullptr; }
+  // In the order in which they came: `next` is the one after it.
+  const Trigger* oldest() const { return oldest_; }
+  // Of the partition, without those that are replayed; or `otherwise`.
+  int64_t LowestOffset(uint32_t partition, int64_t otherwise) const;
+
+  // If the event is there: the former delivery is lost. To be called for each event that comes.
+  void Supersede(const Delivered& delivered);
+
+ private:
+  std::vector<std::unique_ptr<InFlight>> free_;
+  Trigger* oldest_ = nullptr;
+  Trigger* newest_ = nullptr;
+  uint64_t next_number_ = 0;
+  // Of the events delivered in the newest session: the end of each partition's offsets.
+  uint64_t newest_session_ = 0;
+  std::vector<int64_t> ends_;
+};
+
+}  // namespace eventhub::processor::internal
