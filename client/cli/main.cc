@@ -198,6 +198,14 @@ int Fail(const CLI::App& app, const Context& context, const absl::Status& status
     return kInterrupted;
   }
   const bool unreachable = absl::IsUnavailable(status) || absl::IsDeadlineExceeded(status);
+  // Those of the hub carry details; this is gRPC's, which does not find the method there.
+  if (absl::IsUnimplemented(status) && !client::GetErrorInfo(status).has_value()) {
+    PrintError(
+        absl::StrCat("hub at ", context.address,
+                     ": it does not know what this command asks for, so it is older than the "
+                     "command: upgrade the hub (UNIMPLEMENTED)"));
+    return kFailure;
+  }
   const bool in_doubt = client::OutcomeIsUnknown(status) && !HasKnownOutcome(status) &&
                         !TellsOutcome(ChosenCommand(app));
   std::string hub;

@@ -79,6 +79,46 @@ class FaultsTest(HubTest):
         again = self.listed(f"--subscription={name}", "--state=failed-again")
         self.assertEqual(len(again), 2)
 
+    def test_a_resubmit_waits_until_all_are_resolved(self):
+        name = self.dead()
+        selected = (f"--subscription={name}", "--all", "--yes", "--wait=30s")
+        with self.hub.background("consume", name):
+            self.assertEqual(self.ok("faults", "resubmit", *selected),
+                             "3 faults of 1 subscription are resubmitted\n"
+                             "3 faults are resolved\n")
+        self.assertEqual(self.states(name), [("resolved", 1)] * 3)
+        # There is nothing to wait for.
+        self.assertEqual(self.ok("faults", "resubmit", *selected),
+                         "0 faults of 0 subscriptions are resubmitted\n0 faults are resolved\n")
+
+    def test_a_resubmit_whose_faults_fail_again_fails(self):
+        name = self.dead()
+        selected = ("faults", "resubmit", f"--subscription={name}", "--all", "--yes", "--wait=30s")
+        odd = '--exec=sh -c "read -r n; test $n != 1 || exit 65"'
+        with self.hub.background("consume", name, odd):
+            result = self.hub.run(*selected)
+        self.assertEqual((result.code, result.err), (1, b""))
+        self.assertEqual(result.out, b"3 faults of 1 subscription are resubmitted\n"
+                                     b"2 faults are resolved, 1 failed again\n")
+        # One that failed before counts if it fails once more, and not if it stays.
+        with self.hub.background("consume", name, odd):
+            result = self.hub.run(*selected, "-o", "json")
+        self.assertEqual(result.code, 1)
+        told = json.loads(result.out)
+        self.assertEqual((told["faults"], told["resolved"], told["failed_again"],
+                          told["unsettled"]), (1, 0, 1, 0))
+        self.assertEqual(self.states(name)[0], ("failed-again", 3))
+
+    def test_a_wait_ends_in_time(self):
+        name = self.dead(events=2)
+        result = self.hub.run("faults", "resubmit", f"--subscription={name}", "--all", "--yes",
+                              "--wait=200ms")
+        self.assertEqual(result.code, 1)
+        self.assertEqual(result.out, b"2 faults of 1 subscription are resubmitted\n"
+                                     b"0 faults are resolved, 2 are not settled yet\n")
+        self.assertIn("--wait needs --yes",
+                      self.fails(2, "faults", "resubmit", "--all", "--wait=1s"))
+
     def test_discard_gives_them_up(self):
         name = self.dead(events=2)
         selected = (f"--subscription={name}", "--since=1h")

@@ -91,6 +91,16 @@ class Hub:
         os.close(leader)
         return Result(subprocess.CompletedProcess(arguments, process.returncode, out, err))
 
+    @contextlib.contextmanager
+    def background(self, *arguments):
+        """Runs the command line meanwhile; its output is dropped."""
+        process = self.popen(*arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            yield process
+        finally:
+            process.terminate()
+            process.wait(TIMEOUT)
+
     def popen(self, *arguments, **options):
         options.setdefault("stdin", subprocess.DEVNULL)
         return subprocess.Popen([EVENTHUB, *arguments], env=self.environment(), **options)

@@ -257,6 +257,22 @@ class WaitTest(HubTest):
             self.assertIn("No such file", error)
             self.assertNotIn("may have been done", error)
 
+    def test_a_hub_that_does_not_know_the_call_is_too_old(self):
+        server = grpc.server(futures.ThreadPoolExecutor(1))
+        port = server.add_insecure_port("127.0.0.1:0")
+        server.start()
+        self.addCleanup(server.stop, None)
+        hub = Hub()
+        self.addCleanup(hub.close)
+        hub.address = f"127.0.0.1:{port}"
+        for arguments in (["faults", "count"], ["faults", "resubmit", "--all", "--yes"],
+                          ["topics", "get", "t", "k"]):
+            with self.subTest(arguments=arguments):
+                error = self.fails(1, *arguments, hub=hub)
+                self.assertIn(f"hub at {hub.address}: ", error)
+                self.assertIn("older than the command: upgrade the hub (UNIMPLEMENTED)", error)
+                self.assertNotIn("may have been done", error)
+
     def test_only_a_change_that_was_sent_may_be_done(self):
         class Transport(grpc.GenericRpcHandler):
             """Fails every call as a broken transport does, without a hub."""

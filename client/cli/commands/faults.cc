@@ -11,10 +11,12 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
 #include "client/cli/frame/command.h"
 #include "client/cli/input/filter_flag.h"
 #include "client/cli/input/units.h"
 #include "client/cli/output/fault_output.h"
+#include "client/cli/run/fault_wait.h"
 #include "client/cli/run/progress.h"
 #include "eventhub/fault_client.h"
 #include "storage/base/clock.h"
@@ -67,12 +69,14 @@ constexpr char kResubmitExamples[] = R"(
 Delivers the events again, in log order, each only to the pipeline that gave up on it. Without
 --yes, prints what it would do. After an error or an interruption, repeat the command; it continues
 with the remaining faults. A fault stays open if its event is gone, if the subscription has yet to
-reach the event after a seek back, or while the event is in flight to another pipeline.
+reach the event after a seek back, or while the event is in flight to another pipeline. With --wait,
+the exit code is 1 if a fault failed again, or is not settled in time.
 
 Examples:
   eventhub faults resubmit 3f0c2a9d5be1478890ab34cd56ef7812 --yes
   eventhub faults resubmit --pipeline=charge --error=TIMEOUT
   eventhub faults resubmit --pipeline=charge --error=TIMEOUT --rate-events=100 --yes
+  eventhub faults resubmit --pipeline=charge --yes --wait=10m && echo mended
   eventhub faults resubmit --subscription=payments --all --yes)";
 
 constexpr char kDiscardFaultExamples[] = R"(
@@ -92,6 +96,7 @@ struct FaultFlags {
   std::optional<std::optional<client::Filter>> filter;
   std::optional<uint64_t> limit;
   client::RateLimit rate;
+  std::optional<absl::Duration> wait;
   bool all_pipelines = false;
   bool all = false;
   bool yes = false;
@@ -258,18 +263,15 @@ absl::Status PrintStaying(uint64_t events, const char* why) {
       absl::StrCat(CountOf(events, "fault"), events == 1 ? " stays: " : " stay: ", why, "\n"));
 }
 
+Json ClosedJson(const Closed& closed, const FaultFlags& flags) {
+  const client::RedriveResult& sum = closed.sum;
+  return {{"dry_run", !flags.yes},      {"faults", sum.events},
+          {"to_come", sum.to_come},     {"trimmed", sum.trimmed},
+          {"in_flight", sum.in_flight}, {"subscriptions", closed.subscriptions}};
+}
+
 absl::Status PrintClosed(const Closed& closed, const FaultFlags& flags, const char* done) {
   const client::RedriveResult& sum = closed.sum;
-  if (flags.json) {
-    return WriteOut(Json{{"dry_run", !flags.yes},
-                         {"faults", sum.events},
-                         {"to_come", sum.to_come},
-                         {"trimmed", sum.trimmed},
-                         {"in_flight", sum.in_flight},
-                         {"subscriptions", closed.subscriptions}}
-                        .dump() +
-                    "\n");
-  }
   const size_t subscriptions = closed.subscriptions.size();
   const char* const verb = !flags.yes ? " would be " : sum.events == 1 ? " is " : " are ";
   RETURN_IF_ERROR(WriteOut(
@@ -282,6 +284,38 @@ absl::Status PrintClosed(const Closed& closed, const FaultFlags& flags, const ch
   return PrintStaying(sum.trimmed, "the event is gone; the fault can only be discarded");
 }
 
+// E.g. "2 faults are resolved, 1 failed again".
+std::string SettledText(const SettledFaults& settled) {
+  std::string text = absl::StrCat(CountOf(settled.resolved, "fault"),
+                                  settled.resolved == 1 ? " is" : " are", " resolved");
+  const auto add = [&text](uint64_t count, const char* what) {
+    if (count > 0) absl::StrAppend(&text, ", ", FormatCount(count), what);
+  };
+  add(settled.failed_again, " failed again");
+  add(settled.discarded, settled.discarded == 1 ? " was discarded" : " were discarded");
+  add(settled.unsettled, settled.unsettled == 1 ? " is not settled yet" : " are not settled yet");
+  add(settled.gone, settled.gone == 1 ? " is gone" : " are gone");
+  return absl::StrCat(text, "\n");
+}
+
+// Waits for what was resubmitted, and reports it. A silent failure if not all of it is resolved or
+// discarded.
+absl::Status AwaitSettled(FaultWait& wait, const Closed& closed, const FaultFlags& flags) {
+  ASSIGN_OR_RETURN(const SettledFaults settled, wait.Await(*flags.wait));
+  if (flags.json) {
+    Json json = ClosedJson(closed, flags);
+    json["resolved"] = settled.resolved;
+    json["failed_again"] = settled.failed_again;
+    json["discarded"] = settled.discarded;
+    json["unsettled"] = settled.unsettled;
+    json["gone"] = settled.gone;
+    RETURN_IF_ERROR(WriteOut(json.dump() + "\n"));
+  } else {
+    RETURN_IF_ERROR(WriteOut(SettledText(settled)));
+  }
+  return settled.failed_again + settled.unsettled > 0 ? SilentFailure() : absl::OkStatus();
+}
+
 absl::Status CloseSelected(const Context& context, const FaultFlags& flags, const char* verb,
                            const char* doing, const char* done, CloseFaults close) {
   if (SelectsAllFaults(flags) != flags.all) {
@@ -289,11 +323,22 @@ absl::Status CloseSelected(const Context& context, const FaultFlags& flags, cons
                                    flags.all ? "--all and conditions exclude each other"
                                              : "give a fault, a condition or --all"));
   }
+  if (flags.wait && !flags.yes) {
+    return UsageError(
+        "faults resubmit: --wait needs --yes, since a dry run has nothing to wait for");
+  }
   client::FaultClient client = ConnectFaults(context);
   ASSIGN_OR_RETURN(const std::vector<Affected> affected, FindAffected(client, flags));
   if (affected.empty() && !flags.selector.fault_ids.empty()) return FaultsNotFound();
+  FaultWait wait(client);
+  if (flags.wait) RETURN_IF_ERROR(wait.Remember(flags.subscription, flags.Selector()));
   ASSIGN_OR_RETURN(const Closed closed, CloseAll(client, flags, affected, doing, close));
-  return PrintClosed(closed, flags, done);
+  if (!flags.json) {
+    RETURN_IF_ERROR(PrintClosed(closed, flags, done));
+  } else if (!flags.wait) {
+    return WriteOut(ClosedJson(closed, flags).dump() + "\n");
+  }
+  return flags.wait ? AwaitSettled(wait, closed, flags) : absl::OkStatus();
 }
 
 absl::StatusOr<std::string> ParseText(absl::string_view text) { return std::string(text); }
@@ -391,6 +436,9 @@ void AddFaultsCommand(CLI::App& app, Context& context) {
   AddCountOption(*resubmit, "--rate-events", &flags->rate.events_per_second, 1,
                  std::numeric_limits<uint64_t>::max(),
                  "Maximum events per second, over all redrives and replays of the subscription");
+  AddParsedOption(*resubmit, "--wait", &flags->wait, ParseAge,
+                  "Then wait until they are resolved or failed again, for at most this long",
+                  "DURATION");
   resubmit->add_flag("--all-pipelines", flags->all_pipelines,
                      "Deliver to all pipelines, e.g. after a pipeline was renamed");
   SetRun(*resubmit, context, [&context, flags] {
