@@ -33,6 +33,12 @@ if(NOT EVENTHUB_SANITIZE)
   cli_suites(cli_recipes_test.py Recipes)
 endif()
 
+# The examples that are programs to run, and not only to read.
+add_test(NAME Example.Capture
+  COMMAND ${SYSTEM_PYTHON} -B ${CMAKE_CURRENT_SOURCE_DIR}/example_capture_test.py -v)
+set_tests_properties(Example.Capture PROPERTIES TIMEOUT 300
+  ENVIRONMENT "${cli_environment};CAPTURE=$<TARGET_FILE:example_capture>")
+
 # On a disk that is really full; mounting one needs privileges.
 add_test(NAME FullDisk
   COMMAND ${SYSTEM_PYTHON} -B ${CMAKE_CURRENT_SOURCE_DIR}/full_disk_test.py -v)

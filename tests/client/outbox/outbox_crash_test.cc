@@ -12,6 +12,7 @@
 #include <chrono>
 #include <iostream>
 #include <map>
+#include <memory>
 #include <random>
 #include <set>
 #include <string>
@@ -24,6 +25,7 @@
 #include "tests/support/env_number.h"
 #include "tests/support/hub_calls.h"
 #include "tests/support/hub_process.h"
+#include "tests/support/postgres_server.h"
 #include "tests/support/temp_directory.h"
 
 namespace eventhub {
@@ -95,8 +97,12 @@ class OutboxCrashTest : public testing::TestWithParam<const char*> {
     // Not synchronisation: the time of death is what is random.
     std::this_thread::sleep_for(std::chrono::milliseconds(20 + random_() % 300));
   }
+  // Where the outbox is.
+  std::string Place() const {
+    return server_ == nullptr ? directory_ / "outbox" : server_->options();
+  }
   std::vector<std::string> Arguments(const std::string& mode) const {
-    return {hub_.address(), directory_ / "outbox", mode};
+    return {hub_.address(), Place(), mode};
   }
 
   const uint64_t seed_;
@@ -104,9 +110,15 @@ class OutboxCrashTest : public testing::TestWithParam<const char*> {
   std::mt19937_64 random_;
   TempDirectory directory_;
   HubProcess hub_;
+  std::unique_ptr<PostgresServer> server_;  // If it is in one.
 };
 
 TEST_P(OutboxCrashTest, AcceptedIsInTheLogExactlyOnceAndInOrder) {
+  const std::string mode = GetParam();
+  if (mode == "postgres") {
+    server_ = std::make_unique<PostgresServer>();
+    if (!server_->running()) GTEST_SKIP() << "this machine has no PostgreSQL";
+  }
   hub_.Start();
   {
     HubClient client(hub_.address());
@@ -118,7 +130,7 @@ TEST_P(OutboxCrashTest, AcceptedIsInTheLogExactlyOnceAndInOrder) {
     accepted.insert(lines.begin(), lines.end());
   };
   for (int round = 0; round < rounds_; ++round) {
-    std::vector<std::string> arguments = Arguments(GetParam());
+    std::vector<std::string> arguments = Arguments(mode);
     arguments.push_back(absl::StrCat(round));
     Child service(arguments);
     RandomPause();
@@ -132,7 +144,8 @@ TEST_P(OutboxCrashTest, AcceptedIsInTheLogExactlyOnceAndInOrder) {
     collect(service);
     if (kind != 0) hub_.Start();
   }
-  Child drain(Arguments(GetParam() == std::string("relay") ? "drain-relay" : "drain"));
+  const bool relays = mode == "relay" || mode == "postgres";
+  Child drain(Arguments(relays ? absl::StrCat("drain-", mode) : "drain"));
   ASSERT_EQ(drain.Wait(), 0);
   EXPECT_FALSE(accepted.empty());
 
@@ -159,7 +172,8 @@ TEST_P(OutboxCrashTest, AcceptedIsInTheLogExactlyOnceAndInOrder) {
   std::cout << accepted.size() << " events accepted, " << ids.size() << " in the log\n";
 }
 
-INSTANTIATE_TEST_SUITE_P(Modes, OutboxCrashTest, testing::Values("always", "spill", "relay"),
+INSTANTIATE_TEST_SUITE_P(Modes, OutboxCrashTest,
+                         testing::Values("always", "spill", "relay", "postgres"),
                          [](const auto& info) { return std::string(info.param); });
 
 }  // namespace
