@@ -54,6 +54,11 @@ read -ra link <<<"$(pkg-config --libs eventhub-processor-{postgres,prometheus,ro
 "$cxx" -std=c++20 "${compile[@]}" "$here/outside_view.cc" -o "$work/outside_view" "${link[@]}"
 "$work/outside_view" "$work/another_view"
 
+read -ra compile <<<"$(pkg-config --cflags eventhub-testing gtest_main gmock)"
+read -ra link <<<"$(pkg-config --libs eventhub-testing gtest_main gmock)"
+"$cxx" -std=c++20 "${compile[@]}" "$here/outside_test.cc" -o "$work/outside_test" "${link[@]}"
+"$work/outside_test"
+
 echo "== the contract"
 # All that is installed, which is all there is.
 cd "$work/moved/share/eventhub/proto"

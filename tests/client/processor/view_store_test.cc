@@ -4,6 +4,7 @@
 #include "client/processor/views/rocksdb_format.h"
 #include "eventhub/processor/rocksdb_view.h"
 #include "eventhub/processor/sqlite_view.h"
+#include "eventhub/processor/testing.h"
 #include "tests/client/processor/view_store_contract.h"
 #include "tests/support/temp_directory.h"
 
@@ -17,6 +18,46 @@ struct RocksdbPlace final : Place {
   TempDirectory directory;
 };
 
+// A store in memory ends with its view, so a first view keeps it, and others share it.
+class SharedStore final : public ViewStore {
+ public:
+  explicit SharedStore(std::shared_ptr<View> view)
+      : view_(std::move(view)), store_(view_->core().store()) {}
+
+  absl::StatusOr<StoredView> Load() override { return store_.Load(); }
+  absl::Status Begin(uint64_t generation, std::string_view revision) override {
+    return store_.Begin(generation, revision);
+  }
+  absl::Status Write(uint64_t generation, bool again, absl::Span<RowWrite> rows,
+                     const ViewPositions& positions) override {
+    return store_.Write(generation, again, rows, positions);
+  }
+  absl::Status Switch(uint64_t generation) override { return store_.Switch(generation); }
+  absl::StatusOr<std::optional<std::vector<Value>>> Get(std::string_view key) override {
+    return store_.Get(key);
+  }
+  absl::Status ForEach(
+      absl::FunctionRef<bool(std::string_view, const std::vector<Value>&)> visit) override {
+    return store_.ForEach(visit);
+  }
+
+ private:
+  const std::shared_ptr<View> view_;
+  ViewStore& store_;
+};
+
+struct MemoryPlace final : Place {
+  absl::StatusOr<std::shared_ptr<View>> Open(const ViewOptions& options) override {
+    if (first == nullptr) {
+      auto view = OpenMemoryView(options);
+      if (!view.ok()) return view;
+      first = *view;
+    }
+    return OpenView(options, std::make_unique<SharedStore>(first));
+  }
+  std::shared_ptr<View> first;
+};
+
 struct SqlitePlace final : Place {
   absl::StatusOr<std::shared_ptr<View>> Open(const ViewOptions& options) override {
     return OpenSqliteView({.path = directory / "db", .view = options});
@@ -24,16 +65,16 @@ struct SqlitePlace final : Place {
   TempDirectory directory;
 };
 
-INSTANTIATE_TEST_SUITE_P(All, ViewStoreTest,
-                         testing::Values(StoreKind{"Rocksdb",
-                                                   []() -> std::unique_ptr<Place> {
-                                                     return std::make_unique<RocksdbPlace>();
-                                                   }},
-                                         StoreKind{"Sqlite",
-                                                   []() -> std::unique_ptr<Place> {
-                                                     return std::make_unique<SqlitePlace>();
-                                                   }}),
-                         [](const auto& info) { return std::string(info.param.name); });
+INSTANTIATE_TEST_SUITE_P(
+    All, ViewStoreTest,
+    testing::Values(
+        StoreKind{"Memory",
+                  []() -> std::unique_ptr<Place> { return std::make_unique<MemoryPlace>(); }},
+        StoreKind{"Rocksdb",
+                  []() -> std::unique_ptr<Place> { return std::make_unique<RocksdbPlace>(); }},
+        StoreKind{"Sqlite",
+                  []() -> std::unique_ptr<Place> { return std::make_unique<SqlitePlace>(); }}),
+    [](const auto& info) { return std::string(info.param.name); });
 
 TEST(SqliteViewTest, AProgramWritesInTheSameTransaction) {
   TempDirectory directory;
