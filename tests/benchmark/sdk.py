@@ -2,17 +2,20 @@
 
 PROCESSED_EVENTS = 1_000_000
 CALLED_EVENTS = 50_000
+CORRELATED_EVENTS = 200_000
+JOB_ITEMS = 100_000
 
 
 class Measurements:
     """A part of work.Bench."""
 
-    def _processor(self, mode, events):
+    def _processor(self, mode, events, fill=True):
         with self._directory() as directory, self._hub(directory) as hub:
             hub.start()
             self._on_hub(hub, 'create')
             self._on_hub(hub, 'create', topic='benchmark.copies')
-            self._on_hub(hub, 'publish', event_bytes=100, events=events)
+            if fill:
+                self._on_hub(hub, 'publish', event_bytes=100, events=events)
             return self._run('processor_bench', f'--mode={mode}', f'--address={hub.address}', f'--events={events}')
 
     def transform(self):
@@ -26,6 +29,15 @@ class Measurements:
     def calls(self):
         """A pipeline that calls a service that takes 5 ms, 64 times at once."""
         return self._processor('calls', CALLED_EVENTS // self._divisor)
+
+    def correlate(self):
+        """A pipeline that collects two events of each key."""
+        events = CORRELATED_EVENTS // self._divisor
+        return self._processor('correlate', max(events - events % 2000, 2000), fill=False)
+
+    def job(self):
+        """A job over many items, a hundred in a step."""
+        return self._processor('job', JOB_ITEMS // self._divisor, fill=False)
 
     def view(self):
         """A view in SQLite."""
