@@ -424,7 +424,7 @@ class CursorModelTest : public SeededTest, public testing::WithParamInterface<Ki
         const int64_t event = range.start.value() + i;
         std::optional<int64_t> copy;
         if (range.redriven_from.has_value()) copy = range.redriven_from->offset.value();
-        ASSERT_TRUE(parked.emplace(event, ModelParked{range.attempts, range.reason, copy}).second);
+        ASSERT_TRUE(parked.emplace(event, ModelParked{range.attempts, *range.reason, copy}).second);
       }
     }
     ASSERT_EQ(parked, wanted.parked);

@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/server/cursor_rig.h"
@@ -172,7 +173,7 @@ TEST_F(StreamCursorTest, ParkedEventDoesNotBlockOthers) {
   EXPECT_EQ(effects_.acked, 3);
   EXPECT_EQ(cursor().acked(), Offset(1));
   ASSERT_EQ(effects_.parked.size(), 1u);
-  EXPECT_EQ(effects_.parked[0].reason, "poison");
+  EXPECT_EQ(*effects_.parked[0].reason, "poison");
   cursor().FinishParking(Offset(1), 1, &effects_);
   rig_.Complete(&effects_);
   EXPECT_EQ(cursor().acked(), Offset(4));
@@ -782,6 +783,49 @@ TEST_F(QueueCursorTest, SharedMemoryLimitsHoles) {
   meter.Release(meter.limit());
   rig_.cursor = std::make_unique<PartitionCursor>(rig_.log, Offset(0));
   EXPECT_EQ(meter.used(), 0u);
+}
+
+// A reason may be several times as large as its range.
+TEST_F(QueueCursorTest, ReasonsAreKeptWhileMemoryIsAmple) {
+  constexpr int64_t kEvents = 2000;
+  constexpr size_t kReason = 500;
+  MemoryMeter meter(size_t{1} << 20);
+  const auto reason = [](int64_t event) { return absl::StrCat(event, std::string(kReason, 'x')); };
+  rig_.cursor = std::make_unique<PartitionCursor>(rig_.log, Offset(0), &meter);
+  rig_.Grow(kEvents);
+  Deliver(kOne, kEvents);
+  EXPECT_THAT(Retry(kOne, 0, 400, 50, reason(0)), IsEmpty());
+  EXPECT_LT(meter.used(), 2 * kReason) << "events share it";
+  for (int64_t event = 400; event < kEvents; ++event) {
+    ASSERT_THAT(Retry(kOne, event, event + 1, 50, reason(event)), IsEmpty()) << event;
+    ASSERT_LE(meter.used(), meter.limit() * 5 / 8);
+  }
+  const auto& ranges = cursor().pending().map();
+  EXPECT_EQ(ranges.at(0).reason.view(), reason(0));
+  EXPECT_EQ(ranges.at(500).reason.view(), reason(500));
+  EXPECT_TRUE(ranges.rbegin()->second.reason.empty()) << "it is a retry like the others";
+  EXPECT_GT(meter.used(), meter.limit() / 4);
+  // Memory that is freed is used again.
+  cursor().Expire(rules_, 50, &effects_);
+  Deliver(kOne, kEvents);
+  Ack(kOne, 0, 1500);
+  EXPECT_THAT(Retry(kOne, kEvents - 1, kEvents, 50, reason(1)), IsEmpty());
+  EXPECT_EQ(ranges.rbegin()->second.reason.view(), reason(1));
+  rig_.cursor = std::make_unique<PartitionCursor>(rig_.log, Offset(0));
+  EXPECT_EQ(meter.used(), 0u);
+}
+
+// Ranges that wait to be parked share the reason of their nack.
+TEST_F(QueueCursorTest, ParkedRangesShareReason) {
+  rig_.Grow(10);
+  Deliver(kOne, 10);
+  effects_ = Effects();
+  for (int64_t event = 0; event < 10; event += 2) {
+    EXPECT_THAT(Park(kOne, event, event + 1, "bad"), IsEmpty());
+  }
+  ASSERT_EQ(effects_.parked.size(), 5u);
+  EXPECT_EQ(*effects_.parked[0].reason, "bad");
+  EXPECT_EQ(effects_.parked[4].reason, effects_.parked[0].reason);
 }
 
 // What observers are told of a redriven event follows the commits that they can see: one that is

@@ -68,7 +68,7 @@ struct Parked {
   Offset start;
   uint32_t count;
   uint32_t attempts;
-  std::string reason;
+  std::shared_ptr<const std::string> reason;     // Consecutive ranges share equal ones.
   std::optional<DeadLetterPlace> redriven_from;  // As in Candidate.
   FaultDetails faults{};
   PipelineList pipelines{};  // With `redriven_from`.

@@ -181,8 +181,14 @@ void EventLedger::Settle(Offset start, PendingRange& range, Effects* effects) {
 
 void EventLedger::StartParking(Offset start, PendingRange& range, const NackReason& reason,
                                Effects* effects) {
-  Parked parked{id(), start, range.count, range.attempts, std::string(reason.text), std::nullopt};
-  if (reason.text.empty()) parked.reason = std::string(range.reason.view());
+  const absl::string_view why = reason.text.empty() ? range.reason.view() : reason.text;
+  const bool same = !effects->parked.empty() && *effects->parked.back().reason == why;
+  Parked parked{id(),
+                start,
+                range.count,
+                range.attempts,
+                same ? effects->parked.back().reason : std::make_shared<const std::string>(why),
+                std::nullopt};
   parked.faults = reason.faults;
   if (range.redriven) {
     parked.redriven_from = PlaceOf(start);
@@ -241,7 +247,10 @@ void EventLedger::Requeue(const DeliveryRules& rules, Offset start, PendingRange
 
 SharedText EventLedger::Reason(absl::string_view reason) {
   if (reason.empty()) return SharedText();
-  if (last_reason_.view() != reason) last_reason_ = SharedText(reason);
+  if (last_reason_.view() == reason) return last_reason_;
+  const size_t bytes = SharedText::MemoryOf(reason.size());
+  if (meter_ != nullptr && meter_->used() + bytes > meter_->limit() / 2) return SharedText();
+  last_reason_ = SharedText(reason, meter_);
   return last_reason_;
 }
 

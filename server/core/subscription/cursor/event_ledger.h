@@ -34,7 +34,8 @@ class EventLedger {
  public:
   using Removed = std::vector<std::pair<Offset, uint32_t>>;  // Starts and counts of ranges.
 
-  // The meter, if any, counts the memory of pending ranges and of the order of keys.
+  // The meter, if any, counts the memory of pending ranges, of their reasons and of the order of
+  // keys.
   EventLedger(PartitionLog& log, Offset next, MemoryMeter* meter)
       : meter_(meter), log_(&log), next_(next), pending_(meter) {}
 
@@ -113,7 +114,8 @@ class EventLedger {
   void TakeBack(Offset start, PendingRange& range, Effects* effects);
   // Likewise, without returning its credit.
   static void MakeReady(PendingRange& range);
-  // Shares equal texts: ranges often have the same reason.
+  // Shares equal texts: ranges often have the same reason. Empty if memory is short: a reason may
+  // be several times as large as its range, and reasons must leave room for ranges.
   SharedText Reason(absl::string_view reason);
 
   // Applies the change, whose commit is visible.

@@ -208,7 +208,7 @@ void PartitionCursor::Begin(const DeliveryRules& rules, Sweep sweep, size_t* lef
 void PartitionCursor::Fail(const DeliveryRules& rules, ConsumerId consumer, absl::string_view why,
                            Effects* effects, size_t* left) {
   const Sweep::Kind kind = rules.queue ? Sweep::Kind::kFail : Sweep::Kind::kBlame;
-  Begin(rules, {kind, {consumer}, ledger_.Reason(why)}, left, effects);
+  Begin(rules, {kind, {consumer}, SharedText(why)}, left, effects);
 }
 
 void PartitionCursor::Recall(const DeliveryRules& rules, ConsumerId consumer, Effects* effects,
@@ -247,7 +247,7 @@ void PartitionCursor::Expire(const DeliveryRules& rules, int64_t now, Effects* e
 
 void PartitionCursor::ParkExhausted(const DeliveryRules& rules, bool lowered, absl::string_view why,
                                     Effects* effects, size_t* left) {
-  Sweep sweep{Sweep::Kind::kLimits, {}, ledger_.Reason(why)};
+  Sweep sweep{Sweep::Kind::kLimits, {}, SharedText(why)};
   sweep.lowered = lowered;
   Begin(rules, std::move(sweep), left, effects);
 }

@@ -1,11 +1,13 @@
 // Text that many objects share, such as the reason of failed events.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <utility>
 
 #include "absl/strings/string_view.h"
+#include "server/core/base/memory_meter.h"
 
 namespace eventhub {
 
@@ -14,8 +16,9 @@ namespace eventhub {
 class SharedText {
  public:
   SharedText() = default;  // Empty.
-  explicit SharedText(absl::string_view text)
-      : shared_(text.empty() ? nullptr : new Shared{std::string(text)}) {}
+  // The meter, if any, counts the memory of the text, once.
+  explicit SharedText(absl::string_view text, MemoryMeter* meter = nullptr)
+      : shared_(text.empty() ? nullptr : new Shared(text, meter)) {}
   SharedText(const SharedText& other) : shared_(other.shared_) {
     if (shared_ != nullptr) ++shared_->refs;
   }
@@ -28,6 +31,9 @@ class SharedText {
     if (shared_ != nullptr && --shared_->refs == 0) delete shared_;
   }
 
+  // The memory of a text of this length.
+  static constexpr size_t MemoryOf(size_t length) { return sizeof(Shared) + kAllocations + length; }
+
   bool empty() const { return shared_ == nullptr; }
   absl::string_view view() const { return empty() ? absl::string_view() : shared_->text; }
 
@@ -36,8 +42,19 @@ class SharedText {
   }
 
  private:
+  // The allocator's overhead, of two allocations.
+  static constexpr size_t kAllocations = 32;
+
   struct Shared {
+    Shared(absl::string_view from, MemoryMeter* counted_by) : text(from), meter(counted_by) {
+      if (meter != nullptr) meter->Add(MemoryOf(text.size()));
+    }
+    ~Shared() {
+      if (meter != nullptr) meter->Release(MemoryOf(text.size()));
+    }
+
     const std::string text;
+    MemoryMeter* const meter;
     uint32_t refs = 1;
   };
 

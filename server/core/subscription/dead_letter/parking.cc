@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "proto/wire/event_rules.h"
+#include "server/core/base/memory_meter.h"
 #include "server/core/event/event_head.h"
 #include "server/core/event/event_slice.h"
 #include "server/core/publish/topic_append.h"
@@ -17,7 +18,7 @@
 namespace eventhub {
 namespace {
 
-// The limit for the events of one commit.
+// The limits for the events of one commit; the first includes copies by routes.
 constexpr size_t kMaxTaskBytes = size_t{1} << 20;
 // The number of dead letters that one commit adds: each costs the commit thread a lookup.
 constexpr size_t kMaxTaskLetters = 256;
@@ -157,6 +158,19 @@ class ParkTask final : public CommitTask {
   std::vector<TopicAppend> appended_;
 };
 
+// The memory of ranges that wait to be parked, except what was reported of their failures, which
+// counts as part of the requests.
+size_t MemoryOf(const std::vector<Parked>& parked) {
+  size_t bytes = parked.capacity() * sizeof(Parked);
+  const std::string* last = nullptr;
+  for (const Parked& range : parked) {
+    if (range.reason.get() == last) continue;
+    last = range.reason.get();
+    bytes += sizeof(*last) + last->capacity();
+  }
+  return bytes;
+}
+
 // Reads parked events and submits them in pieces; each piece waits for its turn after the commit of
 // the one before.
 class Parker {
@@ -166,6 +180,7 @@ class Parker {
       : context_(context),
         subscription_(std::move(subscription)),
         parked_(std::move(parked)),
+        memory_(context.pending_memory.ForceTake(MemoryOf(parked_))),
         done_(std::move(done)),
         log_(context.topics, context.store),
         letters_(context.topics, context.store) {}
@@ -198,12 +213,17 @@ class Parker {
 
   // Returns whether this was the last piece.
   bool ReadPiece() {
+    const std::shared_ptr<Topic> topic =
+        context_.topics.Find(subscription_->settings().dead_letter_topic());
+    const size_t max_bytes = topic == nullptr ? kMaxTaskBytes : PieceOf(kMaxTaskBytes, *topic);
     for (; range_ < parked_.size(); ++range_, event_ = 0) {
       const Parked& range = parked_[range_];
       if (details_ == nullptr) details_ = DetailsOf(range);
       for (; event_ < range.count; ++event_, detail_ = 0) {
         for (; detail_ < details_->size(); ++detail_) {
-          if (bytes_ >= kMaxTaskBytes || events_.size() >= kMaxTaskLetters) return false;
+          if (!events_.empty() && (bytes_ >= max_bytes || events_.size() >= kMaxTaskLetters)) {
+            return false;
+          }
           Add(range, range.start + event_);
         }
       }
@@ -217,7 +237,7 @@ class Parker {
     ParkedEvent event{range.partition,
                       offset,
                       range.attempts,
-                      OwnReason(range.reason),
+                      OwnReason(*range.reason),
                       details_,
                       detail_,
                       {},
@@ -259,6 +279,7 @@ class Parker {
   const SubscriptionContext& context_;
   const std::shared_ptr<Subscription> subscription_;
   const std::vector<Parked> parked_;
+  const MemoryMeter::Lease memory_;
   size_t range_ = 0;      // The next range of `parked_`.
   uint32_t event_ = 0;    // The next event of that range.
   FaultDetails details_;  // Of that range; null: not determined yet.
