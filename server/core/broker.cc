@@ -42,7 +42,8 @@ Broker::Broker(BrokerOptions options)
       producer_memory_(options_.producer_bytes),
       request_memory_(options_.request_bytes),
       reader_memory_(options_.reader_bytes),
-      filter_memory_(options_.filter_bytes) {}
+      filter_memory_(options_.filter_bytes),
+      copy_memory_(options_.copy_bytes) {}
 
 absl::StatusOr<std::unique_ptr<Broker>> Broker::Open(BrokerOptions options) {
   std::unique_ptr<Broker> broker(new Broker(std::move(options)));
@@ -195,6 +196,7 @@ void Broker::AddMemoryTo(const SubscriptionCatalog::Subscriptions& subscriptions
       {"filters", filter_memory_.used(), filter_memory_.limit()},
       [] { return "; delete subscriptions and routes with filters, or shorten the filters"; },
       stats);
+  AddMemoryShare({"copies", copy_memory_.used(), copy_memory_.limit()}, stats);
   AddMemoryShare({"producers", producer_memory_.used(), producer_memory_.limit()}, stats);
 }
 

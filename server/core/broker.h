@@ -15,6 +15,7 @@
 #include "server/core/admin/topics.h"
 #include "server/core/base/admin_log.h"
 #include "server/core/base/caller.h"
+#include "server/core/base/copy_memory.h"
 #include "server/core/base/host_shares.h"
 #include "server/core/base/memory_meter.h"
 #include "server/core/delayed/delayed_events.h"
@@ -51,6 +52,8 @@ struct BrokerOptions {
   // Memory for requests of consumers and their answers; consumers beyond their part of it are not
   // read. Bytes.
   size_t request_bytes = size_t{128} << 20;
+  // Memory for what is made of requests until they are committed; see CopyMemory. Bytes.
+  size_t copy_bytes = size_t{256} << 20;
   // Memory for the filters of subscriptions and routes. Bytes.
   size_t filter_bytes = size_t{128} << 20;
   // Memory of readers, except their frames; further readers are refused, and those of a host that
@@ -147,7 +150,8 @@ class Broker {
   HostShares request_memory_;
   HostShares reader_memory_;
   MemoryMeter filter_memory_;
-  TopicCatalog catalog_{&producer_memory_};
+  CopyMemory copy_memory_;
+  TopicCatalog catalog_{&producer_memory_, &copy_memory_};
   ReadCounters read_counters_{metrics_};
   std::unique_ptr<TopicStore> topic_store_;
   std::unique_ptr<RouteTable> route_table_;

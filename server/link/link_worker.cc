@@ -10,17 +10,20 @@
 #include "absl/strings/str_cat.h"
 #include "eventhub/error.h"
 #include "server/core/base/timestamps.h"
+#include "server/core/publish/topic_append.h"
 #include "server/core/topic/start_position.h"
 #include "storage/base/status_macros.h"
 
 namespace eventhub {
 namespace {
 
-// A step is submitted when it has this many bytes, or when the remote hub has no more events for
-// now.
+// A step is submitted when it has this many bytes with its copies by routes, or when the remote hub
+// has no more events for now.
 constexpr size_t kStepBytes = size_t{512} << 10;
-// How far reading may be ahead of the commits.
+// How far reading may be ahead of the commits, likewise.
 constexpr size_t kMaxSubmittedBytes = size_t{4} << 20;
+// Responses can be limited to this size, at least.
+constexpr size_t kMinResponseBytes = 4096;
 // The overhead of a step, and of each of its moves.
 constexpr size_t kMoveBytes = 128;
 
@@ -58,13 +61,6 @@ client::ConnectionOptions ConnectionOf(const v1::Link& settings, const client::T
 // linked.
 bool IsConnectionFailure(const absl::Status& status) {
   return !absl::IsNotFound(status) && !absl::IsFailedPrecondition(status);
-}
-
-// Takes ownership of a string.
-SharedBytes ToShared(std::string text) {
-  auto* const owner = new std::string(std::move(text));
-  return SharedBytes::Wrap(
-      *owner, [](void* arg) { delete static_cast<std::string*>(arg); }, owner);
 }
 
 }  // namespace
@@ -136,6 +132,11 @@ absl::Status LinkWorker::RunRound() {
     options.offsets.push_back({partition, position.next_offset, position.run});
   }
   options.follow = true;
+  step_bytes_ = PieceOf(kStepBytes, *link_->topic());
+  // Otherwise a response with its copies could be larger than a step.
+  if (step_bytes_ < kStepBytes) {
+    options.max_response_bytes = static_cast<uint32_t>(std::max(step_bytes_, kMinResponseBytes));
+  }
   options.filter =
       client::Filter(path_->RemoteFilter(settings_.has_filter() ? &settings_.filter() : nullptr));
   // The link's position advances even while no event passes the filter.
@@ -216,7 +217,7 @@ absl::Status LinkWorker::Follow(client::Reader& reader) {
       caught_up = batch->caught_up();
       at_head = caught_up;
       bytes += batch->bytes();
-      if (bytes >= kStepBytes || caught_up) break;
+      if (bytes >= step_bytes_ || caught_up) break;
       batch = reader.Next(absl::ZeroDuration());
     }
     const bool ended = !batch.ok() && !absl::IsDeadlineExceeded(batch.status());
@@ -225,7 +226,8 @@ absl::Status LinkWorker::Follow(client::Reader& reader) {
       AddPassed(reader, &step);
     }
     if (!step.moves.empty() || caught_up) Submit(std::move(step), at_head);
-    if (interrupted() || grown) return absl::OkStatus();
+    const bool rerouted = PieceOf(kStepBytes, *link_->topic()) != step_bytes_;
+    if (interrupted() || grown || rerouted) return absl::OkStatus();
     if (ended) {
       if (client::GetErrorReason(batch.status()) == client::ErrorReason::kOtherLog) {
         return RewindToAgreedOffset(batch.status());
@@ -267,7 +269,7 @@ bool LinkWorker::AddBatch(const client::Reader& reader, const client::EventBatch
         break;
     }
   }
-  move.events = ToShared(std::move(events));
+  move.events = SharedBytes::Own(std::move(events));
   step->progress.append_time = std::max(step->progress.append_time, batch.append_time());
   step->moves.push_back(std::move(move));
   return true;
@@ -383,9 +385,10 @@ LinkStep LinkWorker::NewStep() const {
 void LinkWorker::Submit(LinkStep step, bool caught_up) {
   size_t bytes = kMoveBytes;
   for (const LinkMove& move : step.moves) bytes += move.events.size() + kMoveBytes;
+  const size_t most = PieceOf(kMaxSubmittedBytes, *link_->topic());
   {
     MutexLock lock(mutex_);
-    while (submitted_bytes_ >= kMaxSubmittedBytes) changed_.Wait(mutex_);
+    while (submitted_bytes_ > 0 && submitted_bytes_ >= most) changed_.Wait(mutex_);
     // Steps after a refused one would be refused too.
     if (stopping_ || !refused_.ok()) return;
     ++submitted_;

@@ -95,6 +95,7 @@ class LinkWorker {
   uint32_t remote_partitions_ = 0;
   bool remote_removes_events_ = false;  // It keeps the latest event per key.
   size_t max_event_bytes_ = 0;
+  size_t step_bytes_ = 0;
   bool started_ = false;
   absl::btree_map<uint32_t, int64_t> positions_;  // After the submitted steps.
 

@@ -88,7 +88,7 @@ ABSL_FLAG(
     "cause; requests that exceed a share are delayed or refused.");
 ABSL_FLAG(Bytes, tail_cache, Bytes{0},
           "Memory for the newest events of all topics; it serves readers near the end of the log. "
-          "0: an eighth of --memory_limit, at most 256MiB.");
+          "0: a 16th of --memory_limit, at most 256MiB.");
 ABSL_FLAG(Bytes, write_buffer, Bytes{0},
           "Size of each of the store's write buffers, of which there are up to four. 0: a 32nd of "
           "--memory_limit, at most 64MiB.");

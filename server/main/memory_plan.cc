@@ -21,8 +21,9 @@ MemoryPlan MemoryPlan::For(size_t limit) {
   MemoryPlan plan;
   plan.limit = limit;
   plan.in_flight = std::min(limit / 8, 256 * kMiB);
+  plan.copies = std::min(limit / 16, 256 * kMiB);
   plan.frames = std::min(limit / 8, 512 * kMiB);
-  plan.tail_cache = std::min(limit / 8, 256 * kMiB);
+  plan.tail_cache = std::min(limit / 16, 256 * kMiB);
   plan.write_buffer = std::min(limit / 32, 64 * kMiB);
   plan.block_cache = std::min(limit / 32, 128 * kMiB);
   plan.partitions = limit / 32 * 3;
@@ -36,8 +37,8 @@ MemoryPlan MemoryPlan::For(size_t limit) {
 }
 
 size_t MemoryPlan::Sum() const {
-  return in_flight + frames + tail_cache + WriteMemory(write_buffer) + block_cache + partitions +
-         pending + settlements + readers + producers + filters + streams;
+  return in_flight + copies + frames + tail_cache + WriteMemory(write_buffer) + block_cache +
+         partitions + pending + settlements + readers + producers + filters + streams;
 }
 
 void MemoryPlan::ApplyTo(ServerOptions& server) const {
@@ -52,6 +53,7 @@ void MemoryPlan::ApplyTo(ServerOptions& server) const {
   server.max_streams = streams / kStreamBytes;
   server.broker.max_partitions = partitions / kPartitionBytes;
   server.broker.tail_cache_bytes = tail_cache;
+  server.broker.copy_bytes = copies;
   server.broker.pending_bytes = pending;
   server.broker.request_bytes = settlements;
   server.broker.reader_bytes = readers;

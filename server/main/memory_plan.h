@@ -13,6 +13,7 @@ struct MemoryPlan {
   size_t limit = 0;
   size_t in_flight = 0;  // Requests waiting to be committed.
   size_t in_flight_per_connection = 0;
+  size_t copies = 0;        // What is made of these requests: see CopyMemory.
   size_t frames = 0;        // Data sent to readers and consumers that they have not accepted yet.
   size_t tail_cache = 0;    // The newest events.
   size_t write_buffer = 0;  // The store's: up to four of this size, and small ones.

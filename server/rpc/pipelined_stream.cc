@@ -8,8 +8,10 @@
 namespace eventhub {
 namespace {
 
-// The stream does not read while this many replies wait to be sent.
+// The stream does not read while this many replies, or bytes of them, wait to be sent. Replies
+// about many delayed events or duplicates are as large as the requests.
 constexpr size_t kMaxReplies = 1024;
+constexpr size_t kMaxReplyBytes = size_t{64} << 10;
 
 }  // namespace
 
@@ -62,6 +64,7 @@ void PipelinedStream::Reply(uint64_t number, grpc::ByteBuffer bytes) {
     EVENTHUB_CHECK(!slot.ready, "a request is answered once");
     slot.ready = true;
     slot.bytes.Swap(&bytes);
+    reply_bytes_ += slot.bytes.Length();
     --unanswered_;
   }
   Proceed();
@@ -123,6 +126,7 @@ StreamLoop::Action PipelinedStream::NextAction() {
   if (finished_) return Action::kNone;
   if (!writing_ && !replies_.empty() && replies_.front().ready) {
     out_.Swap(&replies_.front().bytes);
+    reply_bytes_ -= out_.Length();
     replies_.pop_front();
     ++first_reply_;
     if (!broken_) {
@@ -144,8 +148,12 @@ StreamLoop::Action PipelinedStream::NextAction() {
 
 bool PipelinedStream::MayRead() {
   if (reading_ || half_closed_ || broken_ || draining_ || waiting_for_ != nullptr) return false;
-  if (replies_.size() >= kMaxReplies) return false;
+  if (replies_.size() >= kMaxReplies || reply_bytes_ >= kMaxReplyBytes) return false;
   waiting_for_ = connection_->NotifyWhenFree(*this);
+  MemoryBudget* const flow = flow_.load(std::memory_order_relaxed);
+  if (waiting_for_ == nullptr && flow != nullptr && flow->NotifyWhenFree(*this)) {
+    waiting_for_ = flow;
+  }
   return waiting_for_ == nullptr;
 }
 

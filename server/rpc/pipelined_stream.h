@@ -1,6 +1,7 @@
 // A stream of requests that change the log: each is answered by one reply, in order.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <deque>
 #include <memory>
@@ -10,6 +11,7 @@
 #include "grpcpp/support/byte_buffer.h"
 #include "grpcpp/support/server_callback.h"
 #include "server/core/base/errors.h"
+#include "server/core/base/memory_budget.h"
 #include "server/rpc/byte_buffers.h"
 #include "server/rpc/open_stream.h"
 #include "server/rpc/publish_limits.h"
@@ -63,6 +65,9 @@ class PipelinedStream : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::B
     Reply(number, Serialize(response));
   }
 
+  // Reads no further request until the budget is free; null: see PublishLimits alone.
+  void SetFlow(MemoryBudget* flow) { flow_.store(flow, std::memory_order_relaxed); }
+
   // Where the bytes of requests are counted while the broker has them.
   PublishLimits::Connection& connection() { return *connection_; }
 
@@ -86,12 +91,14 @@ class PipelinedStream : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::B
   grpc::Status FinalStatus();
 
   const std::shared_ptr<PublishLimits::Connection> connection_;
+  std::atomic<MemoryBudget*> flow_{nullptr};
 
   grpc::ByteBuffer in_;   // Used by the read in progress.
   grpc::ByteBuffer out_;  // Used by the write in progress.
 
   std::deque<Slot> replies_ ABSL_GUARDED_BY(mutex_);  // Starting with request number first_reply_.
   uint64_t first_reply_ ABSL_GUARDED_BY(mutex_) = 0;
+  size_t reply_bytes_ ABSL_GUARDED_BY(mutex_) = 0;  // Of those that are ready.
   size_t unanswered_ ABSL_GUARDED_BY(mutex_) = 0;
   bool reading_ ABSL_GUARDED_BY(mutex_) = false;  // Until the request read is passed to the broker.
   bool writing_ ABSL_GUARDED_BY(mutex_) = false;

@@ -3,6 +3,12 @@
 #include <utility>
 
 namespace eventhub {
+namespace {
+
+// What a request takes besides its bytes, approximately: its task, its reply, their bookkeeping.
+constexpr size_t kRequestBytes = 1024;
+
+}  // namespace
 
 PublishLimits::Connection::Connection(PublishLimits& limits, std::string peer)
     : limits_(limits), peer_(std::move(peer)), own_(limits.options_.connection_bytes) {}
@@ -17,13 +23,13 @@ PublishLimits::Connection::~Connection() {
 
 void PublishLimits::Connection::Add(size_t bytes) {
   NoteTaken(bytes);
-  own_.Add(bytes);
-  limits_.total_.Add(bytes);
+  own_.Add(bytes + kRequestBytes);
+  limits_.total_.Add(bytes + kRequestBytes);
 }
 
 void PublishLimits::Connection::Release(size_t bytes) {
-  own_.Release(bytes);
-  limits_.total_.Release(bytes);
+  own_.Release(bytes + kRequestBytes);
+  limits_.total_.Release(bytes + kRequestBytes);
 }
 
 MemoryBudget* PublishLimits::Connection::NotifyWhenFree(Watermark::Waiter& waiter) {

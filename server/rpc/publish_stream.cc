@@ -24,13 +24,13 @@ absl::Status PublishStream::Submit(const SharedBytes& message, uint64_t number) 
   ASSIGN_OR_RETURN(const PublishRequest request, ParsePublishRequest(message));
   const size_t bytes = message.size();
   connection().Add(bytes);
-  publishing_.Publish(
+  SetFlow(publishing_.Publish(
       caller(), request,
       [self = std::static_pointer_cast<PublishStream>(shared_from_this()), number, bytes,
        id = request.head.correlation_id()](absl::StatusOr<v1::PublishResult> outcome) {
         self->connection().Release(bytes);
         self->Answer<v1::PublishStreamResponse>(number, id, std::move(outcome));
-      });
+      }));
   return absl::OkStatus();
 }
 

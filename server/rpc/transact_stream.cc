@@ -54,12 +54,13 @@ absl::Status TransactStream::Submit(const SharedBytes& message, uint64_t number)
   }
   const size_t bytes = message.size();
   connection().Add(bytes);
-  transactions_.Transact(caller(), *request,
-                         [self = std::static_pointer_cast<TransactStream>(shared_from_this()),
-                          number, bytes, id](absl::StatusOr<v1::TransactResponse> outcome) {
-                           self->connection().Release(bytes);
-                           self->Answer<v1::TransactStreamResponse>(number, id, std::move(outcome));
-                         });
+  SetFlow(transactions_.Transact(
+      caller(), *request,
+      [self = std::static_pointer_cast<TransactStream>(shared_from_this()), number, bytes,
+       id](absl::StatusOr<v1::TransactResponse> outcome) {
+        self->connection().Release(bytes);
+        self->Answer<v1::TransactStreamResponse>(number, id, std::move(outcome));
+      }));
   return absl::OkStatus();
 }
 

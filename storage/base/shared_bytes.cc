@@ -2,6 +2,8 @@
 
 #include <cstring>
 #include <new>
+#include <string>
+#include <utility>
 
 namespace eventhub {
 
@@ -30,6 +32,12 @@ SharedBytes SharedBytes::Wrap(absl::string_view view, void (*release)(void*), vo
   bytes.owner_->size = view.size();
   bytes.view_ = view;
   return bytes;
+}
+
+SharedBytes SharedBytes::Own(std::string text) {
+  auto* const owner = new std::string(std::move(text));
+  return Wrap(
+      *owner, [](void* arg) { delete static_cast<std::string*>(arg); }, owner);
 }
 
 SharedBytes SharedBytes::Sub(absl::string_view part) const {

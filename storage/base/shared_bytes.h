@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <cstddef>
+#include <string>
 #include <utility>
 
 #include "absl/strings/string_view.h"
@@ -33,6 +34,9 @@ class SharedBytes {
   // first copy.
   static SharedBytes Allocate(size_t size, char** data);
   static SharedBytes Copy(absl::string_view bytes);
+
+  // Takes ownership of the text; copies nothing.
+  static SharedBytes Own(std::string text);
 
   // Wraps bytes owned by somebody else: `release(arg)` is called once, when the last reference is
   // destroyed.

@@ -1,12 +1,16 @@
 // The daemon in a control group, as in a container, under each attack: it is not killed, a client
 // next to the attackers continues to work, and the memory is released afterwards.
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <iostream>
+#include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "tests/abuse/attacks.h"
@@ -61,6 +65,53 @@ class RefusedConsumer {
   grpc::ClientContext context_;
   std::unique_ptr<grpc::ClientReaderWriter<v1::ConsumeRequest, v1::ConsumeResponse>> stream_;
   std::thread thread_;
+};
+
+// Publishes one request again and again, over a stream, from construction to Stop().
+class StreamPublisher {
+ public:
+  StreamPublisher(const std::string& address, v1::PublishStreamRequest request)
+      : client_(address),
+        request_(std::move(request)),
+        stream_(client_.hub().PublishStream(&context_)),
+        writer_([this] { Write(); }),
+        reader_([this] { Read(); }) {}
+  ~StreamPublisher() { Stop(); }
+
+  void Stop() {
+    if (!writer_.joinable()) return;
+    context_.TryCancel();
+    writer_.join();
+    reader_.join();
+    stream_->Finish();
+  }
+
+  // Call after Stop(). The number of replies by reason; unset: success.
+  const std::map<std::optional<v1::ErrorDetail::Reason>, int>& replies() const { return replies_; }
+
+ private:
+  void Write() {
+    while (stream_->Write(request_)) {
+    }
+  }
+  void Read() {
+    for (v1::PublishStreamResponse reply; stream_->Read(&reply);) {
+      if (reply.has_error()) {
+        ++replies_[DetailOf(reply.error()).reason()];
+      } else {
+        ++replies_[std::nullopt];
+      }
+    }
+  }
+
+  HubClient client_;
+  const v1::PublishStreamRequest request_;
+  grpc::ClientContext context_;
+  std::unique_ptr<grpc::ClientReaderWriter<v1::PublishStreamRequest, v1::PublishStreamResponse>>
+      stream_;
+  std::map<std::optional<v1::ErrorDetail::Reason>, int> replies_;  // Only for the reader.
+  std::thread writer_;
+  std::thread reader_;
 };
 
 class MemoryAbuseTest : public testing::TestWithParam<size_t> {
@@ -162,6 +213,71 @@ TEST_P(MemoryAbuseTest, StalledReadersDoNotShrinkFramesOfOthers) {
   attack.join();
   std::cout << alone << " responses alone, " << beside << " beside stalled readers" << std::endl;
   EXPECT_LT(beside, 3 * alone);
+}
+
+// Each request becomes sixty. Those of half of the publishers are too large for that, and the
+// others compete for the memory of copies.
+TEST_P(MemoryAbuseTest, SurvivesCopiesOfRoutes) {
+  constexpr int kRoutes = 60;
+  for (int i = 0; i < kRoutes; ++i) {
+    const std::string name = "copies-" + std::to_string(i);
+    CreateTopic(*client_, name);
+    v1::CreateRouteRequest create;
+    create.mutable_route()->set_name(name);
+    create.mutable_route()->set_source_topic("t");
+    create.mutable_route()->add_target_topics(name);
+    (*create.mutable_route()->mutable_set_attributes())["seen"].set_boolean(true);
+    grpc::ClientContext context;
+    v1::CreateRouteResponse created;
+    ASSERT_THAT(client_->routes().CreateRoute(&context, create, &created), IsOk());
+  }
+  size_t limit = 0;
+  const v1::GetStatsResponse before = GetStats(*client_);
+  for (const v1::MemoryShare& share : before.memory().shares()) {
+    if (share.name() == "copies") limit = share.limit_bytes();
+  }
+  ASSERT_GT(limit, 0u);
+  const auto request = [](size_t bytes) {
+    v1::PublishStreamRequest publish = MakeStreamPublish("t", 1, 10, std::string(bytes / 10, 'x'));
+    publish.set_durability(v1::DURABILITY_WRITTEN);
+    return publish;
+  };
+  std::vector<std::unique_ptr<StreamPublisher>> large;
+  std::vector<std::unique_ptr<StreamPublisher>> small;
+  for (int i = 0; i < 6; ++i) {
+    large.push_back(std::make_unique<StreamPublisher>(hub_.address(), request(4'100'000)));
+    small.push_back(
+        std::make_unique<StreamPublisher>(hub_.address(), request(limit * 4 / 5 / kRoutes)));
+  }
+  size_t most = 0;
+  for (const absl::Time end = absl::Now() + 3 * kAttack; absl::Now() < end;) {
+    most = std::max(most, hub_.AnonymousBytes());
+  }
+  const auto sum_of = [](auto& publishers) {
+    std::map<std::optional<v1::ErrorDetail::Reason>, int> sum;
+    for (const auto& publisher : publishers) {
+      publisher->Stop();
+      for (const auto& [reason, count] : publisher->replies()) sum[reason] += count;
+    }
+    return sum;
+  };
+  const auto of_large = sum_of(large);
+  const auto of_small = sum_of(small);
+  std::cout << "at most " << most / kMiB << " MiB; small requests:";
+  for (const auto& [reason, count] : of_small) {
+    std::cout << " " << (reason ? v1::ErrorDetail::Reason_Name(*reason) : "OK") << " " << count;
+  }
+  std::cout << std::endl;
+  // Those of the others may have left no memory before a request turned out to be too large.
+  EXPECT_EQ(of_large.count(std::nullopt), 0u);
+  EXPECT_GT(of_large.at(v1::ErrorDetail::REASON_TOO_MANY_COPIES), 0);
+  EXPECT_GT(of_small.at(std::nullopt), 0);
+  for (const auto& [reason, count] : of_small) {
+    EXPECT_EQ(reason.value_or(v1::ErrorDetail::REASON_COPIES_IN_FLIGHT),
+              v1::ErrorDetail::REASON_COPIES_IN_FLIGHT);
+  }
+  EXPECT_LT(most, GetParam() * kMiB * 3 / 4);
+  ExpectMemoryBack();
 }
 
 // Consumers whose every range is refused, and that take no answers.

@@ -31,7 +31,8 @@ TEST(DrainTest, AnswersAcceptedRequests) {
   }
   auto unary = std::async(std::launch::async,
                           [&] { return TryPublish(hub.client(), MakePublish("t")).status; });
-  const size_t expected = kRequests * MakeStreamPublish("t", 1).ByteSizeLong();
+  constexpr size_t kRequestBytes = 1024;  // Each counts as that much more.
+  const size_t expected = kRequests * (MakeStreamPublish("t", 1).ByteSizeLong() + kRequestBytes);
   ASSERT_TRUE(Eventually([&] { return GetStats(hub.client()).in_flight_bytes() >= expected; }));
   std::thread shutdown([&hub] { hub.Shutdown(kTestDeadline); });
   // The health service reports when the drain has begun.

@@ -30,6 +30,7 @@ absl::Status BrokerRig::Open() {
   options.tail_cache_bytes = tail_cache_bytes;
   options.max_partitions = max_partitions;
   options.filter_bytes = filter_bytes;
+  options.copy_bytes = copy_bytes;
   options.pending_bytes = pending_bytes;
   options.request_bytes = request_bytes;
   options.reader_bytes = reader_bytes;

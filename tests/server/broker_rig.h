@@ -63,6 +63,7 @@ class BrokerRig {
   size_t tail_cache_bytes = size_t{1} << 20;
   size_t max_partitions = 1'000'000;
   size_t filter_bytes = size_t{1} << 20;
+  size_t copy_bytes = size_t{256} << 20;
   size_t pending_bytes = size_t{256} << 20;
   size_t request_bytes = size_t{128} << 20;
   size_t reader_bytes = size_t{128} << 20;

@@ -59,6 +59,8 @@ enum class ErrorReason {
   kTopicHasNoLatest = 39,        // The topic does not keep the latest event per key.
   kTopicKeepsLatest = 40,        // The topic keeps only those, so it cannot take dead letters.
   kTooManyLinks = 41,            // The hub has as many links as it may have.
+  kCopiesInFlight = 42,          // Too many copies of requests are in flight: `retry_delay`.
+  kTooManyCopies = 43,           // The copies of the request exceed the hub's memory for them.
 };
 
 // The reason's name in the contract without its prefix, e.g. "TOPIC_NOT_FOUND"; "UNSPECIFIED" for

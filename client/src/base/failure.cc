@@ -73,7 +73,10 @@ bool OutcomeIsUnknown(const absl::Status& error) {
 }
 
 bool MayPass(const absl::Status& error) {
-  if (GetErrorReason(error) == ErrorReason::kRequestTooLarge) return false;
+  const ErrorReason reason = GetErrorReason(error);
+  if (reason == ErrorReason::kRequestTooLarge || reason == ErrorReason::kTooManyCopies) {
+    return false;
+  }
   switch (error.code()) {
     case absl::StatusCode::kUnavailable:
     case absl::StatusCode::kCancelled:

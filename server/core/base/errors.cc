@@ -387,9 +387,19 @@ absl::Status RouteTargetUnavailable(absl::string_view route, absl::string_view t
 
 absl::Status TooManyCopies(absl::string_view topic) {
   return Make(absl::StatusCode::kResourceExhausted,
-              absl::StrCat("routes make more copies of a request to topic ", topic,
-                           " than one commit can hold; publish fewer events at once"),
-              {}, ErrorDetail::REASON_UNSPECIFIED);
+              absl::StrCat("the copies that routes make of the request to topic ", topic,
+                           ", or its delayed events or identities, need more memory than the hub "
+                           "has for them; publish fewer events at once"),
+              {}, ErrorDetail::REASON_TOO_MANY_COPIES);
+}
+
+absl::Status CopiesInFlight(absl::string_view topic, absl::Duration retry_delay) {
+  return Make(absl::StatusCode::kResourceExhausted,
+              absl::StrCat("the copies that routes make of requests in flight, and their delayed "
+                           "events and identities, leave no memory for those of the request to "
+                           "topic ",
+                           topic),
+              RetryAfter(retry_delay), ErrorDetail::REASON_COPIES_IN_FLIGHT);
 }
 
 absl::Status TooMuchForReaders(size_t wanted, size_t limit, absl::Duration retry_delay) {

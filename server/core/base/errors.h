@@ -91,7 +91,10 @@ absl::Status RouteExists(absl::string_view route);
 absl::Status RouteLoop(absl::string_view problem);
 absl::Status RouteTargetUnavailable(absl::string_view route, absl::string_view topic,
                                     absl::string_view why);
+// What the hub makes of a request (see CopyMemory) is more than its memory allows.
 absl::Status TooManyCopies(absl::string_view topic);
+// Likewise, because of other requests in flight.
+absl::Status CopiesInFlight(absl::string_view topic, absl::Duration retry_delay);
 absl::Status TooMuchInFlight(absl::string_view whose, absl::Duration retry_delay);
 absl::Status TooManyStreams(size_t most, absl::Duration retry_delay);
 absl::Status DiskFull(uint64_t free_bytes, uint64_t wanted_bytes, absl::Duration retry_delay);

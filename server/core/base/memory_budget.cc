@@ -2,6 +2,14 @@
 
 namespace eventhub {
 
+bool MemoryBudget::TryAdd(size_t bytes, size_t most) {
+  size_t used = used_.load(std::memory_order_relaxed);
+  do {
+    if (used > most || bytes > most - used) return false;
+  } while (!used_.compare_exchange_weak(used, used + bytes, std::memory_order_relaxed));
+  return true;
+}
+
 void MemoryBudget::Release(size_t bytes) {
   const size_t before = used_.fetch_sub(bytes, std::memory_order_seq_cst);
   if (before >= limit_ && before - bytes < limit_) freed_.WakeAll();

@@ -1,4 +1,4 @@
-// A limit on the bytes of publish requests that were received and are not yet answered.
+// A limit on bytes of requests in flight.
 #pragma once
 
 #include <atomic>
@@ -8,9 +8,9 @@
 
 namespace eventhub {
 
-// Counts bytes against a limit. Received bytes are in memory already, so they are always counted;
-// readers of connections stop reading while the budget is spent, so the excess is at most one
-// request per stream.
+// Counts bytes against a limit. Received bytes are in memory already, so they are always counted
+// (Add); readers of connections stop reading while the budget is spent, so the excess is at most
+// one request per stream. What is not in memory yet may be refused (TryAdd).
 //
 // Thread-safe.
 class MemoryBudget {
@@ -18,6 +18,8 @@ class MemoryBudget {
   explicit MemoryBudget(size_t limit) : limit_(limit) {}
 
   void Add(size_t bytes) { used_.fetch_add(bytes, std::memory_order_relaxed); }
+  // Returns false, with nothing added, if the sum would exceed `most`.
+  bool TryAdd(size_t bytes, size_t most);
   void Release(size_t bytes);
 
   size_t used() const { return used_.load(std::memory_order_relaxed); }

@@ -247,7 +247,7 @@ absl::StatusOr<DuePiece> DelayedEvents::ReadPiece(const DelayedSchedule::Entry& 
   RETURN_IF_ERROR(Commit([this](StatusDone done) {
     return std::make_unique<BeginReadingTask>(*table_, std::move(done));
   }));
-  return ReadDue(store_, entry.topic->id(), entry.due, now);
+  return ReadDue(store_, *entry.topic, entry.due, now);
 }
 
 absl::Status DelayedEvents::Commit(

@@ -10,13 +10,16 @@
 namespace eventhub {
 namespace {
 
-// The limit of one commit.
+// The limits of one commit, including copies by routes.
 constexpr size_t kMaxPieceBytes = size_t{1} << 20;
 constexpr size_t kMaxPieceEvents = 4096;
 
 }  // namespace
 
-absl::StatusOr<DuePiece> ReadDue(const LogStore& store, TopicId topic, int64_t from, int64_t now) {
+absl::StatusOr<DuePiece> ReadDue(const LogStore& store, const Topic& topic, int64_t from,
+                                 int64_t now) {
+  const size_t max_bytes = PieceOf(kMaxPieceBytes, topic);
+  const size_t max_events = PieceOf(kMaxPieceEvents, topic);
   DuePiece piece;
   std::string region;
   absl::Status damage;
@@ -28,9 +31,8 @@ absl::StatusOr<DuePiece> ReadDue(const LogStore& store, TopicId topic, int64_t f
                                : absl::DataLossError("the key of a delayed event is damaged");
       return false;
     }
-    const bool full =
-        !piece.keys.empty() && (region.size() + record->event.size() > kMaxPieceBytes ||
-                                piece.keys.size() == kMaxPieceEvents);
+    const bool full = !piece.keys.empty() && (region.size() + record->event.size() > max_bytes ||
+                                              piece.keys.size() >= max_events);
     if (key->due_micros > now || full) {
       piece.next_due = key->due_micros;
       return false;
@@ -40,15 +42,16 @@ absl::StatusOr<DuePiece> ReadDue(const LogStore& store, TopicId topic, int64_t f
     region.append(record->event.data(), record->event.size());
     return true;
   };
-  RETURN_IF_ERROR(store.ScanFrom(Column::kDelayed, TopicPrefix(topic),
-                                 DelayedKey{topic, std::max(from, int64_t{0}), 0}.Encode(), visit));
+  RETURN_IF_ERROR(store.ScanFrom(Column::kDelayed, TopicPrefix(topic.id()),
+                                 DelayedKey{topic.id(), std::max(from, int64_t{0}), 0}.Encode(),
+                                 visit));
   RETURN_IF_ERROR(damage);
   piece.events = SharedBytes::Copy(region);
   const absl::Status scanned =
       ScanEvents(piece.events.view(), SIZE_MAX, true, &piece.scan, EventRules::kStored);
   if (!scanned.ok() || piece.scan.count != piece.keys.size()) {
     return absl::DataLossError(
-        absl::StrCat("a delayed event of topic ", topic.value(), " is damaged"));
+        absl::StrCat("a delayed event of topic ", topic.name(), " is damaged"));
   }
   return piece;
 }

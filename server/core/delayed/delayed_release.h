@@ -32,7 +32,8 @@ struct DuePiece {
 
 // Reads events that are due at `now`, starting with `from` (both in microseconds), up to the size
 // of a piece.
-absl::StatusOr<DuePiece> ReadDue(const LogStore& store, TopicId topic, int64_t from, int64_t now);
+absl::StatusOr<DuePiece> ReadDue(const LogStore& store, const Topic& topic, int64_t from,
+                                 int64_t now);
 
 // Runs before ReadDue: see DelayedTable::BeginReading.
 class BeginReadingTask final : public CommitTask {

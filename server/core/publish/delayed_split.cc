@@ -71,7 +71,6 @@ absl::StatusOr<SplitEvents> SplitDelayed(const PublishRequest& request, const Ev
     record.event = stripped;
     split.later.push_back(
         {delay.index, MicrosAtOrAfter(due), record.Encode(), IdentityOf(event.message)});
-    split.later_bytes += split.later.back().record.size();
   }
   region.append(copied, request.events.data() + request.events.size());
   split.now = SharedBytes::Copy(region);

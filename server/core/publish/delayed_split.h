@@ -19,7 +19,6 @@ inline constexpr absl::Duration kMaxDelay = absl::Hours(24 * 366);
 struct SplitEvents {
   SharedBytes now;  // May be empty.
   std::vector<DelayedEvent> later;
-  size_t later_bytes = 0;
 };
 
 // Splits valid events, some of which have a delivery time according to `scan`. Removes the delivery

@@ -19,6 +19,14 @@ namespace {
 constexpr size_t kMaxProducerIdBytes = 256;
 constexpr size_t kMaxBatchBytes = CommitBuilder::kMaxBatchBytes;
 
+// What an event costs until its commit is done, besides its bytes: in the request, on the commit
+// thread, in the write and in the answer.
+constexpr size_t kDelayedEventBytes = 384;
+constexpr size_t kIdentityBytes = 256;
+
+// Commits take some ten milliseconds.
+constexpr absl::Duration kCopiesRetry = absl::Milliseconds(100);
+
 absl::Status Malformed() { return MalformedRequest("is not well-formed protobuf"); }
 
 // Whether the field has the shortest encoding of an event's tag; longer encodings are legal.
@@ -95,6 +103,17 @@ void FindIdentitiesOf(uint32_t total, std::vector<uint32_t> order, CheckedPublis
   FindIdentities(order, publish);
 }
 
+// Takes memory for what will be made of the request.
+absl::Status TakeMemory(size_t bytes, const Topic& topic, CheckedPublish* publish) {
+  if (publish->accepted) {
+    publish->memory.ForceTake(bytes);
+    return absl::OkStatus();
+  }
+  if (!publish->memory.Fits(bytes)) return TooManyCopies(topic.name());
+  return publish->memory.Take(bytes) ? absl::OkStatus()
+                                     : CopiesInFlight(topic.name(), kCopiesRetry);
+}
+
 }  // namespace
 
 absl::StatusOr<PublishRequest> ParsePublishRequest(const SharedBytes& message) {
@@ -115,7 +134,14 @@ absl::StatusOr<PublishRequest> ParsePublishRequest(const SharedBytes& message) {
 }
 
 size_t BytesOf(const CheckedPublish& publish) {
-  return publish.bytes + publish.delayed_bytes + BytesOfCopies(publish.routes.get());
+  return publish.bytes + publish.memory.held() + BytesOfCopies(publish.routes.get());
+}
+
+MemoryBudget* FlowOf(Topic& topic, const CheckedPublish& publish) {
+  const RoutePlan* const plan = publish.routes.get();
+  const bool copies = plan != nullptr && (plan->memory.held() > 0 || !plan->refusal.ok());
+  const bool takes = publish.memory.held() > 0 || copies;
+  return takes && topic.copies() != nullptr ? &topic.copies()->flow() : nullptr;
 }
 
 absl::StatusOr<CheckedPublish> CheckPublish(const PublishRequest& request, Topic& topic,
@@ -136,17 +162,20 @@ absl::StatusOr<CheckedPublish> CheckPublish(const PublishRequest& request, Topic
   const uint32_t total = scan.count;
 
   CheckedPublish checked;
+  checked.accepted = request.accepted;
+  checked.memory = CopyMemory::Lease(topic.copies());
   SharedBytes events = request.events;
   if (!scan.delays.empty()) {
+    size_t bytes = scan.delays.size() * kDelayedEventBytes;
+    for (const ScannedDelay& delay : scan.delays) bytes += delay.bytes;
+    RETURN_IF_ERROR(TakeMemory(bytes, topic, &checked));
     ASSIGN_OR_RETURN(SplitEvents split, SplitDelayed(request, scan, delayed.Now()));
     events = std::move(split.now);
     checked.delayed = std::move(split.later);
-    checked.delayed_bytes = split.later_bytes;
     checked.delayed_table = &delayed;
     scan = EventScan();
     RETURN_IF_ERROR(ScanEvents(events.view(), SIZE_MAX, by_key, &scan, rules));
   }
-  checked.accepted = request.accepted;
   checked.count = scan.count;
   checked.bytes = events.size();
   checked.types = scan.types;
@@ -174,10 +203,12 @@ absl::StatusOr<CheckedPublish> CheckPublish(const PublishRequest& request, Topic
     }
   }
   if (view->routes != nullptr) {
-    checked.routes = PlanRoutes(view->routes, checked.appends, checked.result.partition_count(),
-                                request.accepted);
+    checked.routes =
+        PlanRoutes(view->routes, checked.appends, checked.result.partition_count(),
+                   request.accepted ? PlanFor::kAccepted : PlanFor::kPublisher, topic.copies());
   }
   if (view->settings->has_deduplication_window()) {
+    RETURN_IF_ERROR(TakeMemory(total * kIdentityBytes, topic, &checked));
     FindIdentitiesOf(total, std::move(order), &checked);
   }
   return checked;

@@ -9,6 +9,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "eventhub/v1/hub.pb.h"
+#include "server/core/base/copy_memory.h"
 #include "server/core/event/event_scanner.h"
 #include "server/core/publish/deduplication.h"
 #include "server/core/route/route_plan.h"
@@ -50,12 +51,12 @@ struct CheckedPublish {
   size_t bytes = 0;
   TypeSummary types = TypeSummary::Any();
   bool synced = false;
-  // The events were acknowledged before, so there is no publisher to tell of a limit: every route
-  // skips copies that exceed its target's limits, whatever its settings.
+  // The events were acknowledged before, so there is no publisher to tell of a limit; see
+  // PlanFor::kAccepted.
   bool accepted = false;
-  std::vector<DelayedEvent> delayed;  // Not included in `appends`, `count` and `bytes`.
-  size_t delayed_bytes = 0;
+  std::vector<DelayedEvent> delayed;              // Not included in `appends`, `count` and `bytes`.
   DelayedTable* delayed_table = nullptr;          // For the delayed events.
+  CopyMemory::Lease memory;                       // For delayed events and identities.
   std::unique_ptr<RequestIdentities> identities;  // Null: the topic does not deduplicate.
   v1::PublishResult result;                       // Complete, except what the commit determines.
   std::unique_ptr<RoutePlan> routes;              // Null if the topic has no routes.
@@ -64,8 +65,12 @@ struct CheckedPublish {
 // The bytes that a checked request adds to a commit.
 size_t BytesOf(const CheckedPublish& publish);
 
+// The budget of the memory that the request takes besides its bytes, or would have taken; null if
+// it needs none.
+MemoryBudget* FlowOf(Topic& topic, const CheckedPublish& publish);
+
 // Validates the whole request against the topic; delayed events will go to `delayed`. Errors: see
-// hub.proto; the request has no effect.
+// hub.proto; the request has no effect. The result takes memory of `topic.copies()`.
 absl::StatusOr<CheckedPublish> CheckPublish(const PublishRequest& request, Topic& topic,
                                             DelayedTable& delayed);
 

@@ -10,11 +10,12 @@ Publishing::Publishing(LogWriter& writer, const TopicCatalog& topics, DelayedTab
                        std::function<absl::Status(size_t)> admit)
     : writer_(writer), topics_(topics), delayed_(delayed), admit_(std::move(admit)) {}
 
-void Publishing::Publish(const Caller& caller, const PublishRequest& request, PublishDone done) {
+MemoryBudget* Publishing::Publish(const Caller& caller, const PublishRequest& request,
+                                  PublishDone done) {
   absl::StatusOr<std::shared_ptr<Topic>> topic = topics_.Require("topic", request.head.topic());
   if (!topic.ok()) {
     std::move(done)(topic.status());
-    return;
+    return nullptr;
   }
   const absl::Status refusal = admit_(request.events.size());
   absl::StatusOr<CheckedPublish> publish =
@@ -22,8 +23,9 @@ void Publishing::Publish(const Caller& caller, const PublishRequest& request, Pu
   if (!publish.ok()) {
     (*topic)->counters().refused_requests.Add();
     std::move(done)(publish.status());
-    return;
+    return nullptr;
   }
+  MemoryBudget* const flow = FlowOf(**topic, *publish);
   std::optional<Offset> expected;
   if (request.head.has_expected_offset()) expected = Offset(request.head.expected_offset());
   writer_.Submit(
@@ -32,6 +34,7 @@ void Publishing::Publish(const Caller& caller, const PublishRequest& request, Pu
                                                request.head.expected_run(), *std::move(publish)},
                                    std::move(done)),
       caller.flow());
+  return flow;
 }
 
 }  // namespace eventhub

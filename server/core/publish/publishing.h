@@ -6,6 +6,7 @@
 
 #include "absl/status/status.h"
 #include "server/core/base/caller.h"
+#include "server/core/base/memory_budget.h"
 #include "server/core/publish/append_task.h"
 #include "server/core/publish/delayed_table.h"
 #include "server/core/publish/publish_request.h"
@@ -24,8 +25,9 @@ class Publishing {
   Publishing(LogWriter& writer, const TopicCatalog& topics, DelayedTable& delayed,
              std::function<absl::Status(size_t bytes)> admit);
 
-  // Appends the events of a request. `done` may be called before this returns.
-  void Publish(const Caller& caller, const PublishRequest& request, PublishDone done);
+  // Appends the events of a request. `done` may be called before this returns. Returns the budget
+  // that is to be free before the next request of a stream is read; null: none.
+  MemoryBudget* Publish(const Caller& caller, const PublishRequest& request, PublishDone done);
 
  private:
   LogWriter& writer_;

@@ -1,5 +1,6 @@
 #include "server/core/publish/topic_append.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "server/core/base/errors.h"
@@ -25,10 +26,11 @@ absl::Status LookUpDuplicates(TopicAppend& append, const CommitBuilder& commit) 
                           publish.identities.get());
 }
 
-void ReplanAppend(TopicAppend& append) {
-  append.publish.routes =
-      PlanRoutes(append.topic->view()->routes, append.publish.appends,
-                 append.publish.result.partition_count(), append.publish.accepted);
+void ReplanAppend(TopicAppend& append, PlanFor publisher = PlanFor::kPublisher) {
+  append.publish.routes.reset();  // Its memory is free for the new plan.
+  append.publish.routes = PlanRoutes(
+      append.topic->view()->routes, append.publish.appends, append.publish.result.partition_count(),
+      append.publish.accepted ? PlanFor::kAccepted : publisher, append.topic->copies());
 }
 
 // Removes the events that the topic already received, and their copies.
@@ -36,12 +38,21 @@ void LeaveOutDuplicates(TopicAppend& append, const CommitBuilder& commit) {
   const uint32_t count = append.publish.count;
   DropDuplicates(append.topic->identities(), &append.publish);
   if (append.publish.routes == nullptr || append.publish.count == count) return;
-  ReplanAppend(append);
+  ReplanAppend(append, PlanFor::kSubset);
   // A subset fits where all fitted; the rest of the commit does not affect that.
-  if (!SettleRoutes(*append.publish.routes, commit.now()).ok()) ReplanAppend(append);
+  if (!SettleRoutes(*append.publish.routes, commit.now()).ok()) {
+    ReplanAppend(append, PlanFor::kSubset);
+  }
 }
 
 }  // namespace
+
+size_t PieceOf(size_t bytes, const Topic& topic) {
+  const std::shared_ptr<const TopicView> view = topic.view();
+  if (view->routes == nullptr) return bytes;
+  if (topic.copies() != nullptr) bytes = std::min(bytes, topic.copies()->limit());
+  return bytes / (1 + view->routes->fan_out());
+}
 
 absl::Status AdmitAppend(const TopicAppend& append, const CommitBuilder& commit) {
   const Topic& topic = *append.topic;

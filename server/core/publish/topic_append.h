@@ -34,6 +34,10 @@ struct TopicAppend {
   bool unkept = false;  // Set when it was carried out on a topic that keeps nothing.
 };
 
+// The size of a piece of events that were accepted before, so that with its copies it has at most
+// `bytes`. The same for a number of events.
+size_t PieceOf(size_t bytes, const Topic& topic);
+
 // All functions below except CountAppend run on the commit thread.
 
 // NOT_FOUND: the topic is being deleted. RESOURCE_EXHAUSTED: it is full. ABORTED: `expected` or

@@ -12,6 +12,12 @@
 #include "server/filter/event_view.h"
 
 namespace eventhub {
+namespace {
+
+// A tag and a length, at most.
+constexpr size_t kFieldOverhead = 6;
+
+}  // namespace
 
 EventEdit::EventEdit(const v1::Route& route)
     : key_(route.partition_key()), sets_key_(route.has_partition_key()) {
@@ -20,6 +26,8 @@ EventEdit::EventEdit(const v1::Route& route)
   attributes_ = event.SerializeAsString();
   for (const auto& [name, value] : route.set_attributes()) names_.push_back(name);
   std::sort(names_.begin(), names_.end());
+  growth_ = attributes_.size() + kFieldOverhead;
+  if (sets_key_) growth_ += key_.constant().size() + kFieldOverhead;
 }
 
 std::string EventEdit::KeyOf(absl::string_view event) const {

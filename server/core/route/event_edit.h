@@ -18,6 +18,9 @@ class EventEdit {
   bool nothing() const { return !sets_key_ && names_.empty(); }
   bool sets_key() const { return sets_key_; }
 
+  // By how many bytes a copy is larger than its event, at most, unless its key is an attribute.
+  size_t growth() const { return growth_; }
+
   // Appends the copy of a valid event as a field `events`, with tag and length. Replaced fields are
   // left out, so that no field occurs twice. Returns false, with nothing appended, if the copy
   // would exceed the number of attributes that a stored event may have.
@@ -31,6 +34,7 @@ class EventEdit {
   const bool sets_key_;
   std::vector<std::string> names_;  // The names of the attributes that are set; sorted.
   std::string attributes_;          // Encoded.
+  size_t growth_ = 0;
 };
 
 }  // namespace eventhub

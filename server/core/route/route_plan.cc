@@ -1,6 +1,7 @@
 #include "server/core/route/route_plan.h"
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -13,79 +14,145 @@
 namespace eventhub {
 namespace {
 
-// The size limit for the copies of one append: that of a write.
-constexpr size_t kMaxCopiedBytes = size_t{256} << 20;
+// Bounds the time that a commit takes, and the memory for copies of tiny events.
 constexpr size_t kMaxCopies = 1'000'000;
+// Taken at once where the size of copies is not known before they are made.
+constexpr size_t kMoreBytes = size_t{64} << 10;
+
+// Commits take some ten milliseconds.
+constexpr absl::Duration kRetryDelay = absl::Milliseconds(100);
 
 constexpr absl::string_view kNoTopic = "it does not exist";
 constexpr absl::string_view kTooManyAttributes = "it would have more than 512 attributes";
+constexpr absl::string_view kNoMemory = "the copies would take more memory than the hub has";
 
 std::string TooLarge(size_t bytes, uint32_t limit) {
   return absl::StrCat("it has ", bytes, " bytes; the topic accepts at most ", limit);
 }
 
-// An event that passed a filter, or its copy.
+// An event, or its copy.
 struct Copy {
-  absl::string_view field;    // With tag and length; empty: the copy is impossible.
-  absl::string_view message;  // Without tag and length.
-  uint32_t partition;         // The partition in the source.
+  const char* begin;        // Of the field.
+  uint32_t bytes;           // Of the field, with tag and length; 0: the copy is impossible.
+  uint32_t partition : 24;  // The partition in the source.
+  uint32_t head : 8;        // The bytes of tag and length.
+
+  absl::string_view field() const { return {begin, bytes}; }
+  absl::string_view message() const { return field().substr(head); }
 };
+
+Copy CopyOf(const SlicedEvent& event, uint32_t partition) {
+  return {event.field.data(), static_cast<uint32_t>(event.field.size()), partition,
+          static_cast<uint32_t>(event.field.size() - event.message.size())};
+}
+
+size_t BytesOf(const std::vector<Copy>& copies) {
+  size_t bytes = 0;
+  for (const Copy& copy : copies) bytes += copy.bytes;
+  return bytes;
+}
 
 // Makes a plan, level by level: the copies of one level are the events of the next.
 class Planner {
  public:
-  Planner(RoutePlan& plan, bool accepted) : plan_(plan), accepted_(accepted) {}
+  Planner(RoutePlan& plan, PlanFor reason) : plan_(plan), reason_(reason) {}
 
   // Plans the routes of `set` for events of its topic. Returns the number of events that no route
   // matches.
   uint32_t Plan(const RouteSet& set, const std::vector<PartitionAppend>& runs, uint32_t layout);
 
  private:
+  // The events of a topic.
   struct Level {
     const std::vector<PartitionAppend>& runs;
     uint32_t layout;
     uint32_t count = 0;
     size_t bytes = 0;
+    std::vector<Copy> events = {};  // Filled when events are needed one by one.
+  };
+  // The events of a level that a route matches, as the route changes them.
+  struct Edited {
+    std::vector<Copy> copies;
+    SharedBytes region;   // Null: the bytes are those of the level.
+    size_t memory = 0;    // Of the region.
+    bool shared = false;  // Some hop refers to the region.
   };
 
   bool stopped() const { return !plan_.refusal.ok(); }
+  bool accepted() const { return reason_ == PlanFor::kAccepted; }
   void Refuse(absl::Status why, const CompiledRoute* route = nullptr);
 
-  uint32_t RunFilters(const RouteSet& set, const Level& level,
-                      std::vector<std::vector<Copy>>* passed);
+  // Takes memory for bytes to be made. If it returns false, and the plan is not refused, the copies
+  // are to be skipped.
+  bool Take(size_t bytes, const CompiledRoute& route);
+  // The same for copies that are to be committed, whether or not they share bytes.
+  bool Admit(uint32_t count, size_t bytes, const CompiledRoute& route);
+  void Skip(RouteHop& hop, uint32_t count, absl::string_view why);
+
+  const std::vector<Copy>& EventsOf(Level& level);
+  // Returns the indices of the events that the filters match, by entry.
+  std::vector<std::vector<uint32_t>> RunFilters(const RouteSet& set, Level& level,
+                                                uint32_t* untaken);
   // `passed`: the matching events; null if all events of the level match.
-  void PlanRoute(const RouteSet::Entry& entry, const Level& level, const std::vector<Copy>* passed);
-  bool SharesBytes(const RouteSet::Target& target, const Level& level) const;
-  void Share(const TopicView& view, const Level& level, RouteHop& hop);
-  std::vector<Copy> Edited(const EventEdit& edit, const std::vector<Copy>& events,
-                           SharedBytes* region) const;
+  void PlanRoute(const RouteSet::Entry& entry, Level& level, const std::vector<uint32_t>* passed);
+  // Plans the copies to one target. False: they are skipped, or the plan is refused.
+  bool PlanTarget(const TopicView& view, Level& level, const std::vector<uint32_t>* passed,
+                  std::optional<Edited>& edited, RouteHop& hop);
+  bool SharesBytes(const TopicView& view, const Level& level) const;
+  static void Share(const TopicView& view, const Level& level, RouteHop& hop);
+  std::optional<Edited> Edit(const CompiledRoute& route, Level& level,
+                             const std::vector<uint32_t>* passed);
   // The copies that the target can accept.
   std::vector<Copy> Takeable(const std::vector<Copy>& copies, const TopicView& view, RouteHop& hop);
-  void Place(const std::vector<Copy>& copies, const TopicView& view, const Level& level,
-             RouteHop& hop);
+  bool Place(Edited& edited, const TopicView& view, const Level& level, RouteHop& hop);
   void Finish(RouteHop& hop, const TopicView& view);
 
   RoutePlan& plan_;
-  const bool accepted_;
+  const PlanFor reason_;
   size_t copies_ = 0;
 };
-
-std::vector<Copy> EventsOf(const std::vector<PartitionAppend>& runs, uint32_t count) {
-  std::vector<Copy> events;
-  events.reserve(count);
-  for (const PartitionAppend& run : runs) {
-    EventWalker walker(run.events);
-    for (SlicedEvent event; walker.Next(&event);) {
-      events.push_back({event.field, event.message, run.log->id().value()});
-    }
-  }
-  return events;
-}
 
 void Planner::Refuse(absl::Status why, const CompiledRoute* route) {
   if (stopped()) return;
   plan_.refusal = std::move(why);
   plan_.refused_by = route;
+}
+
+bool Planner::Take(size_t bytes, const CompiledRoute& route) {
+  const bool fits = plan_.memory.Fits(bytes);
+  if (reason_ == PlanFor::kSubset || (accepted() && fits)) {
+    plan_.memory.ForceTake(bytes);
+    return true;
+  }
+  if (accepted()) return false;
+  if (fits && plan_.memory.Take(bytes)) return true;
+  const std::string& topic = route.settings().source_topic();
+  Refuse(fits ? CopiesInFlight(topic, kRetryDelay) : TooManyCopies(topic));
+  return false;
+}
+
+bool Planner::Admit(uint32_t count, size_t bytes, const CompiledRoute& route) {
+  const bool fits = copies_ + count <= kMaxCopies && plan_.memory.FitsAlone(plan_.bytes + bytes);
+  if (fits || reason_ == PlanFor::kSubset) return true;
+  if (!accepted()) Refuse(TooManyCopies(route.settings().source_topic()));
+  return false;
+}
+
+void Planner::Skip(RouteHop& hop, uint32_t count, absl::string_view why) {
+  hop.skipped += count;
+  hop.skip_reason = std::string(why);
+}
+
+const std::vector<Copy>& Planner::EventsOf(Level& level) {
+  if (!level.events.empty()) return level.events;
+  level.events.reserve(level.count);
+  for (const PartitionAppend& run : level.runs) {
+    EventWalker walker(run.events);
+    for (SlicedEvent event; walker.Next(&event);) {
+      level.events.push_back(CopyOf(event, run.log->id().value()));
+    }
+  }
+  return level.events;
 }
 
 uint32_t Planner::Plan(const RouteSet& set, const std::vector<PartitionAppend>& runs,
@@ -95,9 +162,9 @@ uint32_t Planner::Plan(const RouteSet& set, const std::vector<PartitionAppend>& 
     level.count += run.count;
     level.bytes += run.events.size();
   }
-  std::vector<std::vector<Copy>> passed;
+  std::vector<std::vector<uint32_t>> passed;
   uint32_t untaken = set.unfiltered().empty() ? level.count : 0;
-  if (set.has_filters()) untaken = RunFilters(set, level, &passed);
+  if (set.has_filters()) passed = RunFilters(set, level, &untaken);
   for (uint32_t i = 0; i < set.entries().size() && !stopped(); ++i) {
     const RouteSet::Entry& entry = set.entries()[i];
     if (entry.route->settings().disabled()) continue;
@@ -107,73 +174,80 @@ uint32_t Planner::Plan(const RouteSet& set, const std::vector<PartitionAppend>& 
   return untaken;
 }
 
-uint32_t Planner::RunFilters(const RouteSet& set, const Level& level,
-                             std::vector<std::vector<Copy>>* passed) {
-  passed->resize(set.entries().size());
-  uint32_t untaken = 0;
+std::vector<std::vector<uint32_t>> Planner::RunFilters(const RouteSet& set, Level& level,
+                                                       uint32_t* untaken) {
+  std::vector<std::vector<uint32_t>> passed(set.entries().size());
+  *untaken = 0;
+  size_t matches = 0;
   RouteSet::Recent recent;
-  for (const PartitionAppend& run : level.runs) {
-    EventWalker walker(run.events);
-    for (SlicedEvent event; walker.Next(&event);) {
-      const Copy copy{event.field, event.message, run.log->id().value()};
-      const RouteSet::Decision& decision = set.Decide(event.message, recent);
-      bool taken = !decision.matching.empty() || !set.unfiltered().empty();
-      for (const uint32_t i : decision.matching) (*passed)[i].push_back(copy);
-      for (const uint32_t i : decision.open) {
-        if (!set.entries()[i].route->Matches(event.message)) continue;
-        (*passed)[i].push_back(copy);
-        taken = true;
-      }
-      if (!taken) ++untaken;
+  const std::vector<Copy>& events = EventsOf(level);
+  for (uint32_t at = 0; at < events.size() && !stopped(); ++at) {
+    const absl::string_view event = events[at].message();
+    const RouteSet::Decision& decision = set.Decide(event, recent);
+    const size_t before = matches;
+    const auto pass = [&](uint32_t entry) {
+      passed[entry].push_back(at);
+      ++matches;
+    };
+    for (const uint32_t entry : decision.matching) pass(entry);
+    for (const uint32_t entry : decision.open) {
+      if (set.entries()[entry].route->Matches(event)) pass(entry);
+    }
+    if (matches == before && set.unfiltered().empty()) ++*untaken;
+    if (matches > kMaxCopies && reason_ == PlanFor::kPublisher) {
+      Refuse(TooManyCopies(set.entries().front().route->settings().source_topic()));
     }
   }
-  return untaken;
+  return passed;
 }
 
-void Planner::PlanRoute(const RouteSet::Entry& entry, const Level& level,
-                        const std::vector<Copy>* passed) {
+void Planner::PlanRoute(const RouteSet::Entry& entry, Level& level,
+                        const std::vector<uint32_t>* passed) {
   const CompiledRoute& route = *entry.route;
   const uint32_t matched = passed == nullptr ? level.count : static_cast<uint32_t>(passed->size());
-  std::vector<Copy> events;  // Filled when events are needed one by one.
-  std::vector<Copy> edited;
-  SharedBytes region;  // The bytes of `edited`.
-  const std::vector<Copy>* copies = route.edit().nothing() ? passed : nullptr;
+  std::optional<Edited> edited;
   for (const RouteSet::Target& target : entry.targets) {
     RouteHop& hop = plan_.hops.emplace_back();
     hop.route = &route;
     hop.target = &target;
     hop.matched = &target == &entry.targets.front() ? matched : 0;
     if (target.topic == nullptr) {
-      hop.skipped = matched;
-      hop.skip_reason = std::string(kNoTopic);
+      Skip(hop, matched, kNoTopic);
       hop.end = plan_.hops.size();
       if (route.skips()) continue;
       return Refuse(RouteTargetUnavailable(route.name(), target.name, kNoTopic), &route);
     }
     const std::shared_ptr<const TopicView> view = target.topic->view();
-    if (passed == nullptr && route.edit().nothing() && SharesBytes(target, level)) {
-      Share(*view, level, hop);
-    } else {
-      if (copies == nullptr) {
-        if (passed == nullptr && events.empty()) events = EventsOf(level.runs, level.count);
-        copies = passed != nullptr ? passed : &events;
-        if (!route.edit().nothing()) {
-          edited = Edited(route.edit(), *copies, &region);
-          copies = &edited;
-        }
-      }
-      Place(*copies, *view, level, hop);
-    }
+    const bool planned = PlanTarget(*view, level, passed, edited, hop);
     if (stopped()) return;
+    if (!planned) {
+      hop.appends.clear();
+      hop.count = 0;
+      hop.bytes = 0;
+      hop.skipped = 0;
+      Skip(hop, matched, kNoMemory);
+    }
     Finish(hop, *view);
     if (stopped()) return;
   }
+  if (edited.has_value() && !edited->shared) plan_.memory.Drop(edited->memory);
 }
 
-bool Planner::SharesBytes(const RouteSet::Target& target, const Level& level) const {
-  const std::shared_ptr<const TopicView> view = target.topic->view();
-  if (view->partitions.size() != 1 && view->partitions.size() != level.layout) return false;
-  const uint32_t limit = view->settings->max_event_bytes();
+bool Planner::PlanTarget(const TopicView& view, Level& level, const std::vector<uint32_t>* passed,
+                         std::optional<Edited>& edited, RouteHop& hop) {
+  const CompiledRoute& route = *hop.route;
+  if (passed == nullptr && route.edit().nothing() && SharesBytes(view, level)) {
+    if (!Admit(level.count, level.bytes, route)) return false;
+    Share(view, level, hop);
+    return true;
+  }
+  if (!edited.has_value()) edited = Edit(route, level, passed);
+  return edited.has_value() && Place(*edited, view, level, hop);
+}
+
+bool Planner::SharesBytes(const TopicView& view, const Level& level) const {
+  if (view.partitions.size() != 1 && view.partitions.size() != level.layout) return false;
+  const uint32_t limit = view.settings->max_event_bytes();
   return std::all_of(level.runs.begin(), level.runs.end(), [limit](const PartitionAppend& run) {
     if (run.events.size() <= limit) return true;
     EventWalker walker(run.events);
@@ -194,30 +268,49 @@ void Planner::Share(const TopicView& view, const Level& level, RouteHop& hop) {
   hop.bytes = level.bytes;
 }
 
-std::vector<Copy> Planner::Edited(const EventEdit& edit, const std::vector<Copy>& events,
-                                  SharedBytes* region) const {
+std::optional<Planner::Edited> Planner::Edit(const CompiledRoute& route, Level& level,
+                                             const std::vector<uint32_t>* passed) {
+  const std::vector<Copy>& all = EventsOf(level);
+  Edited edited;
+  if (passed == nullptr) {
+    edited.copies = all;
+  } else {
+    edited.copies.reserve(passed->size());
+    for (const uint32_t at : *passed) edited.copies.push_back(all[at]);
+  }
+  const EventEdit& edit = route.edit();
+  if (edit.nothing()) return edited;
+  size_t taken = BytesOf(edited.copies) + edited.copies.size() * edit.growth();
+  if (!Admit(static_cast<uint32_t>(edited.copies.size()), 0, route) || !Take(taken, route)) {
+    return std::nullopt;
+  }
   std::string bytes;
-  std::vector<size_t> ends;
-  ends.reserve(events.size());
-  for (const Copy& event : events) {
-    edit.Apply(event.message, &bytes);
-    ends.push_back(bytes.size());
-  }
-  *region = SharedBytes::Copy(bytes);
-  std::vector<Copy> copies;
-  copies.reserve(events.size());
-  size_t begin = 0;
-  for (size_t i = 0; i < events.size(); begin = ends[i++]) {
-    Copy copy{region->view().substr(begin, ends[i] - begin), {}, events[i].partition};
-    if (!copy.field.empty()) {
-      SlicedEvent event;
-      const SharedBytes field = region->Sub(copy.field);
-      EventWalker(field).Next(&event);
-      copy.message = event.message;
+  bytes.reserve(taken);
+  for (Copy& copy : edited.copies) {
+    const size_t begin = bytes.size();
+    edit.Apply(copy.message(), &bytes);
+    copy.bytes = static_cast<uint32_t>(bytes.size() - begin);
+    if (bytes.size() <= taken) continue;
+    // The keys, taken from attributes, are long.
+    const size_t more = bytes.size() - taken + kMoreBytes;
+    if (!Take(more, route)) {
+      plan_.memory.Drop(taken);
+      return std::nullopt;
     }
-    copies.push_back(copy);
+    taken += more;
   }
-  return copies;
+  edited.memory = taken;
+  edited.region = SharedBytes::Own(std::move(bytes));
+  size_t begin = 0;
+  for (Copy& copy : edited.copies) {
+    if (copy.bytes == 0) continue;
+    const SharedBytes field = edited.region.Sub(edited.region.view().substr(begin, copy.bytes));
+    SlicedEvent event;
+    EventWalker(field).Next(&event);
+    copy = CopyOf(event, copy.partition);
+    begin += copy.bytes;
+  }
+  return edited;
 }
 
 std::vector<Copy> Planner::Takeable(const std::vector<Copy>& copies, const TopicView& view,
@@ -226,27 +319,36 @@ std::vector<Copy> Planner::Takeable(const std::vector<Copy>& copies, const Topic
   std::vector<Copy> taken;
   taken.reserve(copies.size());
   for (const Copy& copy : copies) {
-    if (!copy.field.empty() && copy.message.size() <= limit) {
+    if (copy.bytes > 0 && copy.message().size() <= limit) {
       taken.push_back(copy);
       continue;
     }
-    ++hop.skipped;
-    hop.skip_reason =
-        copy.field.empty() ? std::string(kTooManyAttributes) : TooLarge(copy.message.size(), limit);
-    if (hop.route->skips() || accepted_) continue;
+    Skip(
+        hop, 1,
+        copy.bytes == 0 ? std::string(kTooManyAttributes) : TooLarge(copy.message().size(), limit));
+    if (hop.route->skips() || accepted()) continue;
     Refuse(RouteTargetUnavailable(hop.route->name(), hop.target->name, hop.skip_reason), hop.route);
     break;
   }
   return taken;
 }
 
-void Planner::Place(const std::vector<Copy>& copies, const TopicView& view, const Level& level,
-                    RouteHop& hop) {
-  const std::vector<Copy> taken = Takeable(copies, view, hop);
-  for (const Copy& copy : taken) hop.bytes += copy.field.size();
+bool Planner::Place(Edited& edited, const TopicView& view, const Level& level, RouteHop& hop) {
+  const std::vector<Copy> taken = Takeable(edited.copies, view, hop);
+  if (stopped()) return false;
+  if (taken.empty()) return true;
   hop.count = static_cast<uint32_t>(taken.size());
-  if (stopped() || taken.empty()) return;
+  hop.bytes = BytesOf(taken);
+  if (!Admit(hop.count, hop.bytes, *hop.route)) return false;
   const auto partitions = static_cast<uint32_t>(view.partitions.size());
+  if (partitions == 1 && hop.bytes == edited.region.size()) {
+    for (EventRun& run : SplitIntoRuns(edited.region, hop.count, CommitBuilder::kMaxBatchBytes)) {
+      hop.appends.push_back({view.partitions[0], std::move(run.events), run.count});
+    }
+    edited.shared = true;
+    return true;
+  }
+  if (!Take(hop.bytes, *hop.route)) return false;
   // Events whose key is unchanged stay in their partition.
   const bool same_layout = !hop.route->edit().sets_key() && partitions == level.layout;
   std::vector<uint32_t> partition_of(taken.size(), 0);
@@ -258,20 +360,18 @@ void Planner::Place(const std::vector<Copy>& copies, const TopicView& view, cons
         partition_of[i] = taken[i].partition;
         continue;
       }
-      const absl::string_view key = ReadEventHead(taken[i].message).key;
+      const absl::string_view key = ReadEventHead(taken[i].message()).key;
       partition_of[i] = key.empty() ? keyless : wire::PartitionOfKey(key, partitions);
     }
   }
   hop.appends = Distribute(
-      partition_of, [&](uint32_t i) { return taken[i].field; }, hop.bytes, view.partitions);
+      partition_of, [&](uint32_t i) { return taken[i].field(); }, hop.bytes, view.partitions);
+  return true;
 }
 
 void Planner::Finish(RouteHop& hop, const TopicView& view) {
   plan_.bytes += hop.bytes;
   copies_ += hop.count;
-  if (plan_.bytes > kMaxCopiedBytes || copies_ > kMaxCopies) {
-    return Refuse(TooManyCopies(hop.route->settings().source_topic()));
-  }
   const RouteSet* const next = hop.target->next.get();
   hop.untaken = hop.count;
   if (next != nullptr && hop.count > 0) {
@@ -300,10 +400,20 @@ absl::Status Fail(const CompiledRoute& route, absl::Status why, absl::Time now) 
 
 std::unique_ptr<RoutePlan> PlanRoutes(std::shared_ptr<const RouteSet> set,
                                       const std::vector<PartitionAppend>& appends, uint32_t layout,
-                                      bool accepted) {
+                                      PlanFor reason, CopyMemory* memory) {
   auto plan = std::make_unique<RoutePlan>();
   plan->set = std::move(set);
-  plan->untaken = Planner(*plan, accepted).Plan(*plan->set, appends, layout);
+  plan->memory = CopyMemory::Lease(memory);
+  plan->untaken = Planner(*plan, reason).Plan(*plan->set, appends, layout);
+  if (!plan->refusal.ok()) {  // It waits for its turn to be refused; its copies need not.
+    plan->hops.clear();
+    plan->bytes = 0;
+    plan->memory.Reset();
+  }
+  size_t overhead = plan->hops.size() * sizeof(RouteHop);
+  for (const RouteHop& hop : plan->hops) overhead += hop.appends.size() * sizeof(PartitionAppend);
+  plan->memory.ForceTake(overhead);
+  plan->memory.Trim();
   return plan;
 }
 

@@ -10,6 +10,7 @@
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
+#include "server/core/base/copy_memory.h"
 #include "server/core/route/route_set.h"
 #include "server/core/topic/partition_append.h"
 #include "storage/commit_builder.h"
@@ -33,12 +34,23 @@ struct RouteHop {
   bool unkept = false;  // The target keeps nothing.
 };
 
+// For whom a plan is made.
+enum class PlanFor {
+  kPublisher,  // Who can be refused.
+  // Nobody: the events were acknowledged before (CheckedPublish::accepted). Every route skips the
+  // copies that cannot be made, whatever its settings; memory is taken regardless of what is left.
+  kAccepted,
+  // A publisher, for some of the events of a plan that was settled: memory is taken likewise.
+  kSubset,
+};
+
 struct RoutePlan {
   // The set that the plan was made from; keeps the targets alive.
   std::shared_ptr<const RouteSet> set;
   std::deque<RouteHop> hops;  // A hop is followed by the hops that follow from it.
   uint32_t untaken = 0;       // Events that no route matches.
   size_t bytes = 0;           // Of all copies.
+  CopyMemory::Lease memory;   // For the copies that do not share the bytes of their originals.
   // Why the append must be refused, and by which route; OK if it need not be.
   absl::Status refusal;
   const CompiledRoute* refused_by = nullptr;
@@ -46,11 +58,13 @@ struct RoutePlan {
 
 // `layout` is the number of partitions over which the events were distributed by key; 0 if they
 // were not distributed by key. Copies no bytes for a route that matches all events, changes
-// nothing, and leads to a topic with one partition or the same layout. `accepted`: see
-// CheckedPublish.
+// nothing, and leads to a topic with one partition or the same layout.
+//
+// Other copies take `memory`, before they are made; null: any amount. The copies of one plan,
+// including those that share bytes, which the commit copies, are at most as large as that memory.
 std::unique_ptr<RoutePlan> PlanRoutes(std::shared_ptr<const RouteSet> set,
                                       const std::vector<PartitionAppend>& appends, uint32_t layout,
-                                      bool accepted);
+                                      PlanFor reason, CopyMemory* memory);
 
 // The bytes that the copies of a plan add to a commit; 0 if `plan` is null.
 inline size_t BytesOfCopies(const RoutePlan* plan) { return plan == nullptr ? 0 : plan->bytes; }
@@ -58,7 +72,8 @@ inline size_t BytesOfCopies(const RoutePlan* plan) { return plan == nullptr ? 0 
 // The functions below run on the commit thread, in this order.
 
 // FAILED_PRECONDITION: a target cannot accept a copy that its route must not skip; then nothing is
-// done. RESOURCE_EXHAUSTED: there are too many copies.
+// done. RESOURCE_EXHAUSTED: there is no memory for the copies, now (REASON_COPIES_IN_FLIGHT) or
+// ever (REASON_TOO_MANY_COPIES).
 absl::Status SettleRoutes(RoutePlan& plan, absl::Time now);
 
 // Appends the copies. `types` includes all their types.

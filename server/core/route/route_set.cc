@@ -16,6 +16,9 @@ RouteSet::RouteSet(std::vector<Entry> entries) : entries_(std::move(entries)) {
   for (uint32_t i = 0; i < entries_.size(); ++i) {
     const CompiledRoute& route = *entries_[i].route;
     if (route.settings().disabled()) continue;
+    for (const Target& target : entries_[i].targets) {
+      fan_out_ += 1 + (target.next == nullptr ? 0 : target.next->fan_out());
+    }
     if (route.filter().has_value()) {
       has_filters_ = true;
     } else {

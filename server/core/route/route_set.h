@@ -52,6 +52,8 @@ class RouteSet {
   const std::vector<Entry>& entries() const { return entries_; }
   // The enabled entries that copy everything.
   const std::vector<uint32_t>& unfiltered() const { return unfiltered_; }
+  // The number of copies of an event that passes all filters.
+  size_t fan_out() const { return fan_out_; }
   // Whether any enabled entry has a filter.
   bool has_filters() const { return has_filters_; }
 
@@ -63,6 +65,7 @@ class RouteSet {
 
   const std::vector<Entry> entries_;
   std::vector<uint32_t> unfiltered_;
+  size_t fan_out_ = 0;
   bool has_filters_ = false;
 
   mutable Mutex mutex_;

@@ -10,9 +10,11 @@ constexpr uint64_t kKeylessBytesPerTurn = uint64_t{64} << 10;
 
 }  // namespace
 
-Topic::Topic(TopicId id, std::string name, const LogStore& store, MemoryMeter* producers)
+Topic::Topic(TopicId id, std::string name, const LogStore& store, MemoryMeter* producers,
+             CopyMemory* copies)
     : id_(id),
       name_(std::move(name)),
+      copies_(copies),
       view_(std::make_shared<TopicView>()),
       producers_(store, id, producers),
       store_(store) {}

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "eventhub/v1/admin.pb.h"
+#include "server/core/base/copy_memory.h"
 #include "server/core/topic/identities.h"
 #include "server/core/topic/latest_table.h"
 #include "server/core/topic/producer_table.h"
@@ -48,8 +49,9 @@ struct TopicCounters {
 // Thread-safe, except where noted.
 class Topic {
  public:
-  // The meter, if any, counts the memory of producers.
-  Topic(TopicId id, std::string name, const LogStore& store, MemoryMeter* producers = nullptr);
+  // These, if any, count the memory of producers, and what requests take until they are committed.
+  Topic(TopicId id, std::string name, const LogStore& store, MemoryMeter* producers = nullptr,
+        CopyMemory* copies = nullptr);
 
   Topic(const Topic&) = delete;
   Topic& operator=(const Topic&) = delete;
@@ -57,6 +59,8 @@ class Topic {
   TopicId id() const { return id_; }
   const std::string& name() const { return name_; }
   TopicCounters& counters() { return counters_; }
+  // Counts what requests to the topic take until they are committed; null: they are not limited.
+  CopyMemory* copies() const { return copies_; }
 
   std::shared_ptr<const TopicView> view() const;
 
@@ -138,6 +142,7 @@ class Topic {
  private:
   const TopicId id_;
   const std::string name_;
+  CopyMemory* const copies_;
   Watermark mark_;
   TopicCounters counters_;
   std::atomic<bool> deleted_{false};

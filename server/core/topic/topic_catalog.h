@@ -11,6 +11,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "server/core/base/copy_memory.h"
 #include "server/core/topic/topic.h"
 #include "storage/base/mutex.h"
 #include "storage/log_store.h"
@@ -20,12 +21,14 @@ namespace eventhub {
 // Thread-safe.
 class TopicCatalog {
  public:
-  // The meter, if any, counts the memory of the producers of all topics.
-  explicit TopicCatalog(MemoryMeter* producers = nullptr) : producers_(producers) {}
+  // These, if any, count the memory of the producers of all topics, and what requests to them take
+  // until they are committed.
+  explicit TopicCatalog(MemoryMeter* producers = nullptr, CopyMemory* copies = nullptr)
+      : producers_(producers), copies_(copies) {}
 
   // Creates a topic that is not in the catalog yet.
   std::shared_ptr<Topic> Make(TopicId id, const std::string& name, const LogStore& store) const {
-    return std::make_shared<Topic>(id, name, store, producers_);
+    return std::make_shared<Topic>(id, name, store, producers_, copies_);
   }
 
   // Reads all topics from the store.
@@ -53,6 +56,7 @@ class TopicCatalog {
 
  private:
   MemoryMeter* const producers_;
+  CopyMemory* const copies_;
   mutable Mutex mutex_;
   absl::btree_map<std::string, std::shared_ptr<Topic>> topics_ ABSL_GUARDED_BY(mutex_);
   absl::flat_hash_map<TopicId, std::shared_ptr<Topic>> by_id_ ABSL_GUARDED_BY(mutex_);

@@ -70,7 +70,9 @@ struct CheckedTransaction {
   std::vector<Check> checks;
   std::shared_ptr<Subscription> subscription;  // Null: no acks.
   v1::TransactAcks acks;
+  MemoryBudget* flow = nullptr;  // See FlowOf: that of the appends.
   size_t bytes = 0;
+  size_t copied = 0;  // Of these, the copies that routes make.
   bool synced = false;
 };
 

@@ -27,15 +27,17 @@ Transactions::Transactions(const LogStore& store, LogWriter& writer, const Topic
       admit_(std::move(admit)),
       done_before_(std::make_shared<TransactionTable>(store)) {}
 
-void Transactions::Transact(const Caller& caller, const TransactionRequest& request,
-                            TransactDone done) {
+MemoryBudget* Transactions::Transact(const Caller& caller, const TransactionRequest& request,
+                                     TransactDone done) {
   absl::StatusOr<CheckedTransaction> checked = Check(request);
   if (!checked.ok()) {
     std::move(done)(checked.status());
-    return;
+    return nullptr;
   }
+  MemoryBudget* const flow = checked->flow;
   writer_.Submit(std::make_unique<TransactTask>(done_before_, *std::move(checked), std::move(done)),
                  caller.flow());
+  return flow;
 }
 
 absl::StatusOr<CheckedTransaction> Transactions::Check(const TransactionRequest& request) const {
@@ -83,7 +85,13 @@ absl::Status Transactions::AddAppend(const v1::TransactRequest& head, const Publ
     return InvalidField("appends.producer_id", "is for Publish; a transaction has an id");
   }
   ASSIGN_OR_RETURN(CheckedPublish publish, CheckPublish(append, *topic, delayed_));
+  if (MemoryBudget* const flow = FlowOf(*topic, publish); flow != nullptr) checked->flow = flow;
   checked->bytes += BytesOf(publish);
+  checked->copied += BytesOfCopies(publish.routes.get());
+  // Its appends are one write.
+  if (topic->copies() != nullptr && checked->copied > topic->copies()->limit()) {
+    return TooManyCopies(topic->name());
+  }
   checked->synced |= WantsSync(head, publish.synced);
   std::optional<Offset> expected;
   if (append.head.has_expected_offset()) expected = Offset(append.head.expected_offset());

@@ -27,7 +27,8 @@ class Transactions {
 
   // Makes changes to several topics and a subscription together. `done` may be called before this
   // returns.
-  void Transact(const Caller& caller, const TransactionRequest& request, TransactDone done);
+  MemoryBudget* Transact(const Caller& caller, const TransactionRequest& request,
+                         TransactDone done);
 
  private:
   // Checks what can be checked before the commit.
