@@ -10,6 +10,8 @@
 #include "grpcpp/support/server_callback.h"
 #include "server/core/base/caller.h"
 #include "server/core/base/errors.h"
+#include "server/core/read/frame_budget.h"
+#include "server/rpc/answer_reactor.h"
 #include "server/rpc/refused_stream.h"
 #include "server/rpc/stream_limits.h"
 #include "server/rpc/stream_registry.h"
@@ -25,23 +27,34 @@ namespace eventhub {
 // Thread-safe. The arguments outlive the calls.
 class Calls {
  public:
-  Calls(const StreamRegistry& registry, StreamLimits& limits, const Clock& clock)
-      : registry_(registry), limits_(limits), clock_(clock) {}
+  // Large answers of unary calls are counted in `frames`.
+  Calls(const StreamRegistry& registry, StreamLimits& limits, FrameBudget& frames,
+        const Clock& clock)
+      : registry_(registry), limits_(limits), frames_(frames), clock_(clock) {}
 
   // Serves a unary call: `serve(caller, reactor)` finishes it, at once or later. gRPC keeps the
   // method's request and response until then.
   template <typename Method>
   grpc::ServerUnaryReactor* Serve(grpc::CallbackServerContext* context, Method serve) const {
+    grpc::ServerUnaryReactor* const reactor = new AnswerReactor(*context, frames_);
+    serve(Admit(*context), reactor);
+    return reactor;
+  }
+
+  // Likewise, for a method whose answers are small; allocates nothing. Its results are not for
+  // FinishCall and FinishLater.
+  template <typename Method>
+  grpc::ServerUnaryReactor* ServeSmall(grpc::CallbackServerContext* context, Method serve) const {
     grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
     serve(Admit(*context), reactor);
     return reactor;
   }
 
-  // Likewise on a thread of the pool.
+  // Like Serve, on a thread of the pool.
   template <typename Method>
   grpc::ServerUnaryReactor* ServeOn(WorkPool& pool, grpc::CallbackServerContext* context,
                                     Method serve) const {
-    grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
+    grpc::ServerUnaryReactor* const reactor = new AnswerReactor(*context, frames_);
     pool.Post([caller = Admit(*context), reactor, serve = std::move(serve)]() mutable {
       serve(caller, reactor);
     });
@@ -76,6 +89,7 @@ class Calls {
 
   const StreamRegistry& registry_;
   StreamLimits& limits_;
+  FrameBudget& frames_;
   const Clock& clock_;
   mutable std::atomic<CommitFlow> streams_{0};  // Opened so far.
 };

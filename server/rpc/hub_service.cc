@@ -18,7 +18,7 @@ using BytesBidi = grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>;
 grpc::ServerUnaryReactor* HubService::Publish(grpc::CallbackServerContext* context,
                                               const grpc::ByteBuffer* request,
                                               grpc::ByteBuffer* response) {
-  return calls_.Serve(context, [&](const Caller& caller, grpc::ServerUnaryReactor* reactor) {
+  return calls_.ServeSmall(context, [&](const Caller& caller, grpc::ServerUnaryReactor* reactor) {
     ServePublish(broker_.publishing(), limits_, caller, *request, response, reactor);
   });
 }
@@ -41,7 +41,7 @@ BytesWriter* HubService::Read(grpc::CallbackServerContext* context,
 grpc::ServerUnaryReactor* HubService::Transact(grpc::CallbackServerContext* context,
                                                const grpc::ByteBuffer* request,
                                                grpc::ByteBuffer* response) {
-  return calls_.Serve(context, [&](const Caller& caller, grpc::ServerUnaryReactor* reactor) {
+  return calls_.ServeSmall(context, [&](const Caller& caller, grpc::ServerUnaryReactor* reactor) {
     ServeTransact(broker_.transactions(), limits_, caller, *request, response, reactor);
   });
 }

@@ -80,23 +80,23 @@ HealthService::State HealthOf(const absl::Status& writable) {
 struct Server::Services {
   explicit Services(ServerOptions& options)
       : stream_limits(options.max_streams),
-        calls(registry, stream_limits, *options.broker.clock),
+        frames(options.frame_bytes, *options.broker.clock),
+        calls(registry, stream_limits, frames, *options.broker.clock),
         health(calls),
         limits(options.publish_limits),
         connections(options.connections, limits, *options.broker.clock, metrics),
-        frames(options.frame_bytes, *options.broker.clock),
         wake_pool(kWakeThreads),
         disk_pool(options.disk_threads) {}
 
   Metrics metrics;
   StreamLimits stream_limits;
   StreamRegistry registry;
+  FrameBudget frames;
   Calls calls;
   HealthService health;
   PublishLimits limits;
   ConnectionTable connections;
   std::unique_ptr<Broker> broker;
-  FrameBudget frames;
   WorkPool wake_pool;
   WorkPool disk_pool;
   std::unique_ptr<HubService> hub;

@@ -1,22 +1,32 @@
 // Finishes unary calls with the core's results.
 #pragma once
 
+#include <cstddef>
 #include <utility>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "grpcpp/grpcpp.h"
+#include "server/rpc/answer_reactor.h"
 #include "server/rpc/rpc_status.h"
 
 namespace eventhub {
+
+// The reactors below are those of Calls.
 
 // Finishes a call with a result that is the whole response.
 template <typename Response>
 void FinishCall(grpc::ServerUnaryReactor* reactor, absl::StatusOr<Response> outcome,
                 Response* response) {
-  const grpc::Status status = ToGrpcStatus(outcome.status());
-  if (outcome.ok()) *response = *std::move(outcome);
-  reactor->Finish(status);
+  if (outcome.ok()) {
+    const size_t bytes = outcome->ByteSizeLong();
+    if (static_cast<AnswerReactor*>(reactor)->Count(bytes)) {
+      *response = *std::move(outcome);
+    } else {
+      outcome = AnswersInFlight(bytes);
+    }
+  }
+  reactor->Finish(ToGrpcStatus(outcome.status()));
 }
 
 // Returns a callback that finishes the call with a later result; call it exactly once.

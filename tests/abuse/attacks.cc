@@ -261,17 +261,17 @@ uint64_t CallsWithoutRequests(const std::string& address, int connections, absl:
   });
 }
 
-uint64_t StalledReads(const std::string& address, int connections, const std::string& request,
-                      absl::Duration time) {
+uint64_t StalledCalls(const std::string& address, int connections, const std::string& method,
+                      const std::string& request, absl::Duration time) {
   std::string message(1, '\0');
   AppendNumber(&message, request.size(), 4);
   message += request;
-  return Attack(address, connections, time, [message] {
-    return [message](Attacker& a) {
+  const std::string path = "/eventhub.v1.EventHubService/" + method;
+  return Attack(address, connections, time, [message, path] {
+    return [message, path](Attacker& a) {
       std::string out;
       for (; a.stream < 200; a.stream += 2) {
-        out += Http2Frame(kHeaders, kEndHeaders, a.stream,
-                          CallHeaders("/eventhub.v1.EventHubService/Read"));
+        out += Http2Frame(kHeaders, kEndHeaders, a.stream, CallHeaders(path));
         out += Http2Frame(kData, kEndStream, a.stream, message);
       }
       return out;

@@ -29,10 +29,10 @@ uint64_t IncompleteRequests(const std::string& address, int connections, size_t 
 // On each connection, 100 calls that send only their headers.
 uint64_t CallsWithoutRequests(const std::string& address, int connections, absl::Duration time);
 
-// On each connection, 100 calls of Read whose responses are never read. `request` is an encoded
-// ReadRequest.
-uint64_t StalledReads(const std::string& address, int connections, const std::string& request,
-                      absl::Duration time);
+// On each connection, 100 calls of a method of EventHubService whose responses are never read.
+// `request` is encoded.
+uint64_t StalledCalls(const std::string& address, int connections, const std::string& method,
+                      const std::string& request, absl::Duration time);
 
 // Connections that are opened and immediately closed. Returns their number.
 uint64_t ConnectionFlood(const std::string& address, absl::Duration time);

@@ -192,9 +192,37 @@ TEST_P(MemoryAbuseTest, SurvivesStalledReadersOfColdEvents) {
   }
   v1::ReadRequest read = ReadOf("t");
   read.set_max_response_bytes(4'000'000);
-  StalledReads(hub_.address(), 5, read.SerializeAsString(), kAttack);
+  StalledCalls(hub_.address(), 5, "Read", read.SerializeAsString(), kAttack);
   const v1::GetStatsResponse stats = GetStats(*client_);
   EXPECT_LT(hub_.AnonymousBytes(), GetParam() * kMiB * 3 / 4) << stats.DebugString();
+}
+
+TEST_P(MemoryAbuseTest, SurvivesAnswersThatNobodyTakes) {
+  v1::Topic topic;
+  topic.set_name("kv");
+  topic.mutable_retention()->mutable_latest_per_key();
+  CreateTopic(*client_, topic);
+  v1::PublishRequest request = MakePublish("kv", 1, std::string(1'000'000, 'x'));
+  request.mutable_events(0)->set_partition_key("k");
+  Publish(*client_, request);
+  v1::GetLatestRequest get;
+  get.set_topic("kv");
+  get.set_key("k");
+  size_t most = 0;
+  std::thread attack(
+      [&] { StalledCalls(hub_.address(), 10, "GetLatest", get.SerializeAsString(), 3 * kAttack); });
+  for (const absl::Time end = absl::Now() + 2 * kAttack; absl::Now() < end;) {
+    most = std::max(most, hub_.AnonymousBytes());
+  }
+  attack.join();
+  std::cout << "at most " << most / kMiB << " MiB" << std::endl;
+  EXPECT_LT(most, GetParam() * kMiB / 2);
+  ExpectMemoryBack();
+  v1::GetLatestResponse got;
+  EXPECT_TRUE(Eventually([&] {
+    grpc::ClientContext context;
+    return client_->hub().GetLatest(&context, get, &got).ok();
+  })) << "for a client that takes its answers";
 }
 
 // Who takes its frames gets large ones beside those who do not.
@@ -206,8 +234,9 @@ TEST_P(MemoryAbuseTest, StalledReadersDoNotShrinkFramesOfOthers) {
     return read.responses.size();
   };
   const size_t alone = responses();
-  std::thread attack(
-      [&] { StalledReads(hub_.address(), 5, ReadOf("t").SerializeAsString(), 3 * kAttack); });
+  std::thread attack([&] {
+    StalledCalls(hub_.address(), 5, "Read", ReadOf("t").SerializeAsString(), 3 * kAttack);
+  });
   EXPECT_TRUE(Eventually([&] { return GetStats(*client_).totals().readers() > 300; }));
   const size_t beside = responses();
   attack.join();
