@@ -4,6 +4,8 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
+#include "proto/wire/message_fields.h"
 #include "server/core/base/errors.h"
 
 namespace eventhub {
@@ -30,6 +32,19 @@ grpc::Slice ToSlice(SharedBytes bytes) {
   char* const data = const_cast<char*>(bytes.data());
   const size_t size = bytes.size();
   return grpc::Slice(data, size, SharedBytes::Drop, std::move(bytes).Release());
+}
+
+absl::Status Parse(const SharedBytes& bytes, google::protobuf::Message* request) {
+  // A field has two bytes, at least.
+  if (bytes.size() / 2 > kMaxRequestFields &&
+      wire::CountFields(*request->GetDescriptor(), bytes.view(), kMaxRequestFields) >
+          kMaxRequestFields) {
+    return MalformedRequest(absl::StrCat("has more than ", kMaxRequestFields, " fields"));
+  }
+  if (!request->ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
+    return MalformedRequest("is not well-formed protobuf");
+  }
+  return absl::OkStatus();
 }
 
 grpc::ByteBuffer Serialize(const google::protobuf::MessageLite& message) {

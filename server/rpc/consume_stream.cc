@@ -62,9 +62,7 @@ void ConsumeStream::OnReadDone(bool ok) {
 absl::Status ConsumeStream::Handle(const grpc::ByteBuffer& message) {
   ASSIGN_OR_RETURN(const SharedBytes bytes, Gather(message));
   v1::ConsumeRequest request;
-  if (!request.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
-    return MalformedRequest("is not well-formed protobuf");
-  }
+  RETURN_IF_ERROR(Parse(bytes, &request));
   ConsumerSession* const open = session();
   return open == nullptr ? Open(request) : open->Take(std::move(request));
 }

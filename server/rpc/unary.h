@@ -8,6 +8,7 @@
 #include "absl/status/statusor.h"
 #include "grpcpp/grpcpp.h"
 #include "server/rpc/answer_reactor.h"
+#include "server/rpc/byte_buffers.h"
 #include "server/rpc/rpc_status.h"
 
 namespace eventhub {
@@ -22,6 +23,21 @@ void FinishCall(grpc::ServerUnaryReactor* reactor, absl::StatusOr<Response> outc
     const size_t bytes = outcome->ByteSizeLong();
     if (static_cast<AnswerReactor*>(reactor)->Count(bytes)) {
       *response = *std::move(outcome);
+    } else {
+      outcome = AnswersInFlight(bytes);
+    }
+  }
+  reactor->Finish(ToGrpcStatus(outcome.status()));
+}
+
+// Likewise, for a method that returns raw bytes.
+template <typename Response>
+void FinishCall(grpc::ServerUnaryReactor* reactor, absl::StatusOr<Response> outcome,
+                grpc::ByteBuffer* response) {
+  if (outcome.ok()) {
+    const size_t bytes = outcome->ByteSizeLong();
+    if (static_cast<AnswerReactor*>(reactor)->Count(bytes)) {
+      *response = Serialize(*outcome);
     } else {
       outcome = AnswersInFlight(bytes);
     }

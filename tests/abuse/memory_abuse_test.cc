@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <atomic>
 #include <iostream>
 #include <map>
 #include <memory>
@@ -223,6 +224,45 @@ TEST_P(MemoryAbuseTest, SurvivesAnswersThatNobodyTakes) {
     grpc::ClientContext context;
     return client_->hub().GetLatest(&context, get, &got).ok();
   })) << "for a client that takes its answers";
+}
+
+// Small requests of many parts take thirty times their size when they are parsed.
+TEST_P(MemoryAbuseTest, SurvivesLargeTopologies) {
+  v1::ApplyTopologyRequest request;
+  request.set_dry_run(true);
+  for (int i = 0; i < 20'000; ++i) {
+    request.mutable_topology()->add_topics()->set_name("many-" + std::to_string(i));
+  }
+  std::atomic<int> planned{0};
+  std::atomic<int> refused{0};
+  std::vector<std::thread> clients;
+  const absl::Time end = absl::Now() + 3 * kAttack;
+  for (int i = 0; i < 40; ++i) {
+    clients.emplace_back([&] {
+      HubClient client(hub_.address());
+      while (absl::Now() < end) {
+        grpc::ClientContext context;
+        v1::ApplyTopologyResponse response;
+        const grpc::Status status = client.topologies().ApplyTopology(&context, request, &response);
+        if (status.ok()) {
+          ++planned;
+        } else {
+          EXPECT_THAT(status, FailsWith(grpc::StatusCode::RESOURCE_EXHAUSTED,
+                                        v1::ErrorDetail::REASON_TOO_MUCH_IN_FLIGHT));
+          ++refused;
+        }
+      }
+    });
+  }
+  size_t most = 0;
+  while (absl::Now() < end) most = std::max(most, hub_.AnonymousBytes());
+  for (std::thread& client : clients) client.join();
+  std::cout << "at most " << most / kMiB << " MiB; " << planned << " were planned, " << refused
+            << " refused" << std::endl;
+  EXPECT_GT(planned, 0);
+  EXPECT_GT(refused, 0);
+  EXPECT_LT(most, GetParam() * kMiB / 2);
+  ExpectMemoryBack();
 }
 
 // Who takes its frames gets large ones beside those who do not.

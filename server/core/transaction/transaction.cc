@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "proto/wire/field_reader.h"
+#include "proto/wire/message_fields.h"
 #include "server/core/base/errors.h"
 #include "server/core/topic/topic_log.h"
 #include "storage/base/status_macros.h"
@@ -14,6 +15,8 @@ namespace {
 
 constexpr size_t kMaxIdBytes = 256;
 constexpr size_t kMaxParts = 4096;
+// An ack of one range has six.
+constexpr size_t kMaxHeadFields = 8 * kMaxParts;
 constexpr uint32_t kVersion = 1;
 constexpr size_t kTransactionHeader = 12;
 
@@ -59,7 +62,13 @@ absl::StatusOr<TransactionRequest> ParseTransaction(const SharedBytes& message) 
       head.append(field.field().data(), field.field().size());
     }
   }
-  if (!field.ok() || !request.head.ParseFromString(head)) return MalformedTransaction();
+  if (!field.ok()) return MalformedTransaction();
+  if (head.size() / 2 > kMaxHeadFields &&  // A field has two bytes, at least.
+      wire::CountFields(*v1::TransactRequest::descriptor(), head, kMaxHeadFields) >
+          kMaxHeadFields) {
+    return InvalidField("appends", absl::StrCat("acks and checks are more than ", kMaxParts));
+  }
+  if (!request.head.ParseFromString(head)) return MalformedTransaction();
   RETURN_IF_ERROR(CheckHead(request.head, request.appends.size()));
   return request;
 }
