@@ -21,6 +21,10 @@ constexpr absl::Duration kRetry = absl::Milliseconds(200);
 
 constexpr size_t kZeros = size_t{1} << 20;
 
+// Files are preallocated while at least this many times as much space is free. A log is
+// preallocated for a whole write buffer, which is more than a nearly full disk has to spare.
+constexpr uint64_t kPlenty = 8;
+
 }  // namespace
 
 // Exists while a write lacks space.
@@ -61,6 +65,16 @@ class DiskReserve::File final : public rocksdb::FSWritableFileOwnerWrapper {
   IOStatus Truncate(uint64_t size, const IOOptions& options, IODebugContext* dbg) override {
     size_ = size;
     return target()->Truncate(size, options, dbg);
+  }
+  // Preallocates space, unless the disk is short of it.
+  void PrepareWrite(size_t offset, size_t len, const IOOptions& options,
+                    IODebugContext* dbg) override {
+    size_t block = 0;
+    size_t last = 0;
+    target()->GetPreallocationStatus(&block, &last);
+    const bool preallocates = block > 0 && (offset + len + block - 1) / block > last;
+    if (preallocates && !reserve_.HasPlenty(block)) return;
+    target()->PrepareWrite(offset, len, options, dbg);
   }
 
  private:
@@ -154,6 +168,12 @@ void DiskReserve::Stop() {
   MutexLock lock(mutex_);
   serving_ = false;
   changed_.NotifyAll();
+}
+
+bool DiskReserve::HasPlenty(uint64_t bytes) const {
+  uint64_t free = 0;
+  return base_->GetFreeSpace(path_.substr(0, path_.rfind('/')), &free).ok() &&
+         free / kPlenty >= bytes;
 }
 
 bool DiskReserve::AwaitSpace() {

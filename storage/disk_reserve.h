@@ -53,6 +53,8 @@ class DiskReserve {
   class Shortage;
 
   rocksdb::IOStatus Make(const std::string& path, const Cancellation& cancellation);
+  // Returns whether a file may preallocate this much.
+  bool HasPlenty(uint64_t bytes) const;
   // Called after a write found no space. Blocks, possibly for long; returns whether to retry.
   bool AwaitSpace();
 

@@ -6,13 +6,16 @@
 #include <utility>
 
 #include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "rocksdb/cache.h"
 #include "rocksdb/db.h"
 #include "rocksdb/env.h"
 #include "rocksdb/write_batch.h"
 #include "rocksdb/write_buffer_manager.h"
 #include "storage/base/status_macros.h"
+#include "storage/compaction_room.h"
 #include "storage/disk_reserve.h"
 #include "storage/fail_stop.h"
 #include "storage/key_codec.h"
@@ -33,6 +36,12 @@ constexpr uint64_t kMinGarbageBytes = uint64_t{64} << 20;
 // compaction, but then asserts that each of its output tables has a key, which the unfinished one
 // may not.
 constexpr uint64_t kPieceBytes = uint64_t{128} << 20;
+constexpr uint64_t kMinPieceBytes = uint64_t{4} << 20;  // If the disk is short of space.
+
+// Tables are written to make room if the log is at least this large, and larger than this share of
+// the remaining room.
+constexpr uint64_t kMinLogBytes = uint64_t{16} << 20;
+constexpr uint64_t kLogShare = 2;
 
 absl::string_view ToView(const rocksdb::Slice& slice) { return {slice.data(), slice.size()}; }
 
@@ -126,6 +135,20 @@ class SmallBatches {
   int small_ = 0;         // Consecutive small batches.
 };
 
+// RocksDB calls a missing table by the suffix that old versions gave it, and a log by its number.
+std::string WithFileNames(const rocksdb::Status& cause) {
+  std::string text = absl::StrReplaceAll(cause.ToString(), {{".ldb", ".sst"}});
+  constexpr absl::string_view kNumber = "log number: ";
+  const size_t at = absl::string_view(text).find(kNumber);
+  if (at == std::string::npos) return text;
+  const absl::string_view behind = absl::string_view(text).substr(at + kNumber.size());
+  uint64_t number = 0;
+  if (!absl::SimpleAtoi(behind.substr(0, behind.find_first_not_of("0123456789")), &number)) {
+    return text;
+  }
+  return absl::StrCat(text, " (", absl::Dec(number, absl::kZeroPad6), ".log)");
+}
+
 uint64_t RandomNumber() {
   std::random_device random;
   return uint64_t{random()} << 32 | random();
@@ -156,9 +179,20 @@ absl::Status LogStore::OpenDb() {
   write_memory_ = std::make_shared<rocksdb::WriteBufferManager>(options_.write_memory_bytes);
   rocksdb::DBOptions db_options = MakeDbOptions(options_, fail_stop_->env());
   db_options.write_buffer_manager = write_memory_;
-  const rocksdb::Status opened =
-      rocksdb::DB::Open(db_options, path, MakeColumns(options_, block_cache_), &handles_, &db);
-  if (opened.IsCorruption()) return DamagedLog(opened);
+  compactions_->ApplyTo(&db_options);
+  if (const std::optional<uint64_t> free = DiskFreeBytes(); free.has_value()) {
+    SetCompactionRoom(*free - std::min(*free, kStartBytes + LogBytes()));
+  }
+  std::vector<rocksdb::ColumnFamilyDescriptor> columns = MakeColumns(options_, block_cache_);
+  if (!options_.drop_after_damage && !HasRoom(kStartBytes + LogBytes())) {
+    tables_deferred_ = true;
+    DeferTables(&db_options, &columns);
+  }
+  const rocksdb::Status opened = rocksdb::DB::Open(db_options, path, columns, &handles_, &db);
+  // A missing file, and a manifest that contradicts the options, are damage, too.
+  if (opened.IsCorruption() || opened.IsPathNotFound() || opened.IsInvalidArgument()) {
+    return DamagedLog(opened);
+  }
   RETURN_IF_ERROR(FromRocksDb(opened, absl::StrCat("open the log in ", options_.directory)));
   db_.reset(db);
   reserve_->Serve();
@@ -181,13 +215,14 @@ absl::Status LogStore::DamagedLog(const rocksdb::Status& cause) const {
           ? "start it with --drop_after_damage to drop everything after it, or restore a backup"
           : "restore a backup";
   return absl::DataLossError(absl::StrCat("the log in ", options_.directory,
-                                          " is damaged: ", cause.ToString(), "; ", way_on));
+                                          " is damaged: ", WithFileNames(cause), "; ", way_on));
 }
 
 LogStore::LogStore(const LogStoreOptions& options)
     : options_(options),
       reserve_(std::make_unique<DiskReserve>(EnvOf(options), options.directory + "/RESERVE",
                                              options.reserve_bytes)),
+      compactions_(std::make_unique<CompactionRoom>(EnvOf(options))),
       runs_(*this, RandomNumber()),
       fail_stop_(std::make_unique<FailStop>(reserve_->env())) {}
 
@@ -455,24 +490,66 @@ uint64_t LogStore::DiskBytes() const {
   return bytes;
 }
 
-absl::Status LogStore::CheckRoomToOpen() const {
-  // New files created by a start. A start also writes tables for any log beyond one write buffer.
-  constexpr uint64_t kNewFiles = uint64_t{8} << 20;
-  uint64_t log_bytes = 0;
+uint64_t LogStore::LogBytes() const {
+  uint64_t bytes = 0;
   std::vector<rocksdb::Env::FileAttributes> files;
   EnvOf(options_)->GetChildrenFileAttributes(directory_->db_path(), &files).PermitUncheckedError();
   for (const auto& file : files) {
-    if (absl::EndsWith(file.name, ".log")) log_bytes += file.size_bytes;
+    if (absl::EndsWith(file.name, ".log")) bytes += file.size_bytes;
   }
-  const uint64_t wanted =
-      kNewFiles +
-      (log_bytes > options_.write_buffer_bytes ? log_bytes - options_.write_buffer_bytes : 0);
+  return bytes;
+}
+
+bool LogStore::HasRoom(uint64_t bytes) const {
+  const std::optional<uint64_t> free = DiskFreeBytes();
+  return !free.has_value() || *free >= bytes;
+}
+
+absl::Status LogStore::CheckRoomToOpen() const {
+  // What follows damage is dropped for good by writing what precedes it to tables.
+  const uint64_t wanted = kStartBytes + (options_.drop_after_damage ? LogBytes() : 0);
   const std::optional<uint64_t> free = DiskFreeBytes();
   if (!free.has_value() || *free >= wanted) return absl::OkStatus();
   return absl::ResourceExhaustedError(
       absl::StrCat("the disk of ", options_.directory, " has ", *free,
-                   " bytes free, but opening the log may need ", wanted,
-                   "; free some space and start the hub again"));
+                   " bytes free, but a start needs ", wanted, ": ", wanted - *free,
+                   " are missing. Nothing was changed; free some space, or enlarge the disk, and "
+                   "start the hub again"));
+}
+
+absl::Status LogStore::WriteTables() {
+  // Otherwise a flush would wait for compactions, which may have no room.
+  rocksdb::FlushOptions flush;
+  flush.allow_write_stall = true;
+  RETURN_IF_ERROR(FromRocksDb(fail_stop_->Change([&] { return db_->Flush(flush, handles_); }),
+                              absl::StrCat("write tables in ", options_.directory)));
+  return EndDeferral();
+}
+
+absl::Status LogStore::EndDeferral() {
+  if (!tables_deferred_.exchange(false)) return absl::OkStatus();
+  write_memory_->SetBufferSize(options_.write_memory_bytes);
+  const auto set = [&] {
+    rocksdb::Status status =
+        db_->SetDBOptions({{"max_total_wal_size", absl::StrCat(options_.max_log_bytes)}});
+    const std::vector<rocksdb::ColumnFamilyDescriptor> columns =
+        MakeColumns(options_, block_cache_);
+    for (size_t i = 0; i < columns.size() && status.ok(); ++i) {
+      status = db_->SetOptions(
+          handles_[i], {{"write_buffer_size", absl::StrCat(columns[i].options.write_buffer_size)}});
+    }
+    return status;
+  };
+  return FromRocksDb(fail_stop_->Change(set),
+                     absl::StrCat("set the write buffers of ", options_.directory));
+}
+
+bool LogStore::ShouldWriteTables(uint64_t room) const {
+  const bool deferred = tables_deferred_.load(std::memory_order_relaxed);
+  if (!deferred && room / kLogShare >= options_.max_log_bytes) return false;
+  if (!HasRoom(PendingBytes() + kStartBytes)) return false;
+  const uint64_t log = LogBytes();
+  return deferred || (log >= kMinLogBytes && room / kLogShare < log);
 }
 
 void LogStore::StopWaitingForSpace() { reserve_->Stop(); }
@@ -483,10 +560,31 @@ absl::Status LogStore::RestoreReserve(const Cancellation& cancellation) {
   return reserve_->Restore(cancellation);
 }
 
-uint64_t LogStore::UnwrittenBytes() const {
+uint64_t LogStore::PendingBytes() const {
   uint64_t bytes = 0;
   db_->GetAggregatedIntProperty(rocksdb::DB::Properties::kCurSizeAllMemTables, &bytes);
-  return bytes;
+  return bytes + compactions_->pending_bytes();
+}
+
+uint64_t LogStore::NextCompactionBytes() const {
+  uint64_t most = 0;
+  for (rocksdb::ColumnFamilyHandle* column : handles_) {
+    std::map<std::string, std::string> stats;
+    db_->GetMapProperty(column, rocksdb::DB::Properties::kCFStats, &stats);
+    // All tables of level 0 are merged into level 1 at once.
+    double bytes = 0;
+    for (const char* const level : {"compaction.L0.SizeBytes", "compaction.L1.SizeBytes"}) {
+      double size = 0;
+      if (absl::SimpleAtod(stats[level], &size)) bytes += size;
+    }
+    most = std::max(most, static_cast<uint64_t>(bytes));
+  }
+  return most;
+}
+
+void LogStore::SetCompactionRoom(uint64_t bytes) {
+  compaction_room_.store(bytes, std::memory_order_relaxed);
+  compactions_->Set(bytes);
 }
 
 std::optional<uint64_t> LogStore::DiskFreeBytes() const {
@@ -507,10 +605,13 @@ std::vector<std::string> LogStore::CompactionPieces(Column column, const std::st
       }
     }
   }
+  // A compaction may also have to read tables beyond its piece.
+  const uint64_t piece_bytes = std::min(
+      kPieceBytes, std::max(compaction_room_.load(std::memory_order_relaxed) / 4, kMinPieceBytes));
   std::vector<std::string> ends;
   uint64_t piece = 0;
   for (const auto& [key, size] : sizes) {
-    if (piece >= kPieceBytes) {
+    if (piece >= piece_bytes) {
       ends.push_back(key);
       piece = 0;
     }
@@ -543,28 +644,40 @@ absl::Status LogStore::Reclaim(TopicId topic, const Cancellation& cancellation) 
   const std::string last = PrefixEnd(first);
   if (cancellation.cancelled()) return absl::CancelledError("cancelled while reclaiming space");
   // Data in memory, of any column, keeps the write-ahead log, and the events in it, on disk.
-  RETURN_IF_ERROR(
-      FromRocksDb(fail_stop_->Change([&] { return db_->Flush(rocksdb::FlushOptions(), handles_); }),
-                  absl::StrCat("write tables in ", options_.directory)));
+  RETURN_IF_ERROR(WriteTables());
   for (const Column column :
        {Column::kEvents, Column::kIndex, Column::kDelayed, Column::kIdentities, Column::kLatest}) {
     rocksdb::CompactRangeOptions options;
     options.bottommost_level_compaction = rocksdb::BottommostLevelCompaction::kForceOptimized;
     RETURN_IF_ERROR(CompactInPieces(column, options, first, last, cancellation));
   }
-  // The keys are deleted, and with them blob files without live data. Trimmed data remains in blob
-  // files that also hold live data.
+  return CollectBlobs(cancellation);
+}
+
+absl::Status LogStore::CollectBlobs(const Cancellation& cancellation) {
+  // Blob files without live data are deleted with the last table that refers to them. Trimmed data
+  // remains in blob files that also hold live data.
   uint64_t total = 0;
   uint64_t garbage = 0;
   db_->GetIntProperty(handle(Column::kEvents), rocksdb::DB::Properties::kTotalBlobFileSize, &total);
   db_->GetIntProperty(handle(Column::kEvents), "rocksdb.live-blob-file-garbage-size", &garbage);
   if (garbage < kMinGarbageBytes || garbage < kGarbageShare * total) return absl::OkStatus();
+  // Live data of the oldest files, up to this share, is copied before the files are deleted.
+  const uint64_t live = total - std::min(total, garbage);
+  const uint64_t room = compaction_room_.load(std::memory_order_relaxed) / 2;
+  const double share = live <= room ? 1.0 : static_cast<double>(room) / static_cast<double>(total);
+  const CompactionRoom::Hold hold(*compactions_, std::min(live, room));
   rocksdb::CompactRangeOptions options;
   options.bottommost_level_compaction = rocksdb::BottommostLevelCompaction::kForce;
   options.blob_garbage_collection_policy = rocksdb::BlobGarbageCollectionPolicy::kForce;
-  options.blob_garbage_collection_age_cutoff = 1.0;
+  options.blob_garbage_collection_age_cutoff = share;
   // After the keys of all topics.
-  return CompactInPieces(Column::kEvents, options, "", std::string(16, '\xff'), cancellation);
+  RETURN_IF_ERROR(
+      CompactInPieces(Column::kEvents, options, "", std::string(16, '\xff'), cancellation));
+  if (share == 1.0) return absl::OkStatus();
+  return absl::ResourceExhaustedError(
+      absl::StrCat("the disk of ", options_.directory,
+                   " had no room to copy all of the data between trimmed data: ", live, " bytes"));
 }
 
 }  // namespace eventhub

@@ -2,6 +2,7 @@
 // outside storage/ names RocksDB. FORMAT.md describes its contents, byte by byte.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -38,6 +39,7 @@ class WriteBufferManager;
 
 namespace eventhub {
 
+class CompactionRoom;
 class DiskReserve;
 class FailStop;
 
@@ -102,6 +104,10 @@ struct LogStoreOptions {
 // Thread-safe, except that only one thread at a time may write (LogWriter).
 class LogStore {
  public:
+  // The free space that a start needs, for new files of the store; it writes tables only if there
+  // is room for them. Bytes.
+  static constexpr uint64_t kStartBytes = uint64_t{8} << 20;
+
   // Opens or creates the store, and upgrades one of an older format. Returns FAILED_PRECONDITION,
   // with nothing changed, if another process has it open, or if a newer hub wrote its format;
   // DATA_LOSS if it is damaged; RESOURCE_EXHAUSTED if the disk has no room for the files written at
@@ -185,8 +191,9 @@ class LogStore {
   const RunHistory& runs() const { return runs_; }
 
   // Reclaims the disk space of the trimmed ranges of a topic. Slow; runs concurrently with
-  // everything else. Returns CANCELLED soon after `cancellation` is cancelled; the space reclaimed
-  // until then stays reclaimed.
+  // everything else. Returns CANCELLED soon after `cancellation` is cancelled, and
+  // RESOURCE_EXHAUSTED if it needs more room than SetCompactionRoom() allows at present; the space
+  // reclaimed until then stays reclaimed.
   absl::Status Reclaim(TopicId topic, const Cancellation& cancellation);
   absl::Status Reclaim(TopicId topic) {
     Cancellation never;
@@ -208,11 +215,25 @@ class LogStore {
   // The memory taken by writes that are not in table files yet. Bytes.
   size_t write_memory_bytes() const;
 
+  // Writes all data that is only in memory and in the write-ahead log to table files, which makes
+  // the log's files obsolete. Slow; needs PendingBytes() of free space until the log is deleted.
+  absl::Status WriteTables();
+  // Returns whether the disk has room for WriteTables(), and that would help: a start had no room
+  // to write tables, or the log takes much of the disk's remaining `room`, in bytes.
+  bool ShouldWriteTables(uint64_t room) const;
+
   // The total size of the files. Bytes.
   uint64_t DiskBytes() const;
-  // The size of the data that is only in memory and in the write-ahead log, and is still to be
-  // written to table files. Bytes.
-  uint64_t UnwrittenBytes() const;
+  // The disk space that is still to be written: for data that is only in memory and in the
+  // write-ahead log, and for running compactions. Bytes.
+  uint64_t PendingBytes() const;
+  // The space that the largest compaction of recently written tables would need now. Bytes.
+  uint64_t NextCompactionBytes() const;
+  // Compactions that do not fit into this much space, in addition to the running ones, wait. At
+  // first it is the space that was free at Open().
+  void SetCompactionRoom(uint64_t bytes);
+  // The size of the write-ahead log. Bytes.
+  uint64_t LogBytes() const;
   // The free space on the store's disk, in bytes; nullopt if it is unknown.
   std::optional<uint64_t> DiskFreeBytes() const;
 
@@ -244,12 +265,20 @@ class LogStore {
                                const std::string& first, const std::string& last,
                                const Cancellation& cancellation);
 
+  // Rewrites blob files that contain much trimmed data, as far as there is room.
+  absl::Status CollectBlobs(const Cancellation& cancellation);
+
   absl::Status DamagedLog(const rocksdb::Status& cause) const;
   // Checks that the disk has enough room to open the log, which RocksDB asserts while it opens.
   absl::Status CheckRoomToOpen() const;
+  // Returns whether the disk has this much free space.
+  bool HasRoom(uint64_t bytes) const;
+  // Returns OK if tables are not deferred.
+  absl::Status EndDeferral();
 
   const LogStoreOptions options_;
   std::unique_ptr<DiskReserve> reserve_;
+  std::unique_ptr<CompactionRoom> compactions_;
   const std::unique_ptr<VisibleCommits> visible_commits_ = std::make_unique<VisibleCommits>();
   RunHistory runs_;
   std::unique_ptr<FailStop> fail_stop_;
@@ -258,6 +287,9 @@ class LogStore {
   std::shared_ptr<rocksdb::WriteBufferManager> write_memory_;
   std::unique_ptr<rocksdb::DB> db_;
   std::vector<rocksdb::ColumnFamilyHandle*> handles_;
+  std::atomic<uint64_t> compaction_room_{UINT64_MAX};
+  // Since a start without room to write tables: all unwritten data stays in memory.
+  std::atomic<bool> tables_deferred_{false};
 };
 
 }  // namespace eventhub

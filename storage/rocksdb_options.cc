@@ -160,6 +160,19 @@ rocksdb::ColumnFamilyOptions MakeIdentitiesColumnOptions(const LogStoreOptions& 
 
 }  // namespace
 
+void DeferTables(rocksdb::DBOptions* db, std::vector<rocksdb::ColumnFamilyDescriptor>* columns) {
+  constexpr size_t kUnbounded = size_t{64} << 30;  // The most that RocksDB accepts.
+  for (rocksdb::ColumnFamilyDescriptor& column : *columns) {
+    // The default for the ordinary buffer; RocksDB asserts that blocks fit into the buffer.
+    column.options.arena_block_size =
+        std::min(size_t{1} << 20, column.options.write_buffer_size / 8);
+    column.options.write_buffer_size = kUnbounded;
+  }
+  db->write_buffer_manager->SetBufferSize(kUnbounded);
+  db->max_total_wal_size = kUnbounded;
+  db->allow_fallocate = false;  // It would preallocate a log for such a buffer.
+}
+
 std::vector<rocksdb::ColumnFamilyDescriptor> MakeColumns(
     const LogStoreOptions& options, const std::shared_ptr<rocksdb::Cache>& cache) {
   return {

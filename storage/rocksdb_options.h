@@ -20,6 +20,10 @@ rocksdb::Env* EnvOf(const LogStoreOptions& options);
 // Options for an instance on the files of `env`.
 rocksdb::DBOptions MakeDbOptions(const LogStoreOptions& options, rocksdb::Env* env);
 
+// For a start on a disk without room for tables: all of the log stays in memory, as before the
+// crash, until the options of MakeDbOptions and MakeColumns are set.
+void DeferTables(rocksdb::DBOptions* db, std::vector<rocksdb::ColumnFamilyDescriptor>* columns);
+
 // The column families in the order of Column. They share a block cache.
 std::vector<rocksdb::ColumnFamilyDescriptor> MakeColumns(
     const LogStoreOptions& options, const std::shared_ptr<rocksdb::Cache>& block_cache);

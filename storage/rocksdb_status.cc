@@ -12,6 +12,9 @@ absl::Status FromRocksDb(const rocksdb::Status& status, absl::string_view what) 
   if (status.IsNoSpace() || status.subcode() == rocksdb::Status::kSpaceLimit) {
     return absl::ResourceExhaustedError(message);
   }
+  if (status.IsCompactionTooLarge()) {
+    return absl::ResourceExhaustedError(absl::StrCat(what, ": the disk has no room for it"));
+  }
   if (status.IsCorruption()) return absl::DataLossError(message);
   if (status.IsManualCompactionPaused()) return absl::CancelledError(message);
   if (status.IsNotFound()) return absl::NotFoundError(message);

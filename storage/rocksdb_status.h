@@ -8,8 +8,8 @@
 namespace eventhub {
 
 // `what` describes the operation and its object: "write to the log in /data". Returns
-// RESOURCE_EXHAUSTED if the disk is full, DATA_LOSS if data is damaged, and UNAVAILABLE for any
-// other disk error.
+// RESOURCE_EXHAUSTED if the disk is full or has no room for a compaction, DATA_LOSS if data is
+// damaged, and UNAVAILABLE for any other disk error.
 absl::Status FromRocksDb(const rocksdb::Status& status, absl::string_view what);
 
 // The same for reads of stored data: a missing file is damage (DATA_LOSS).

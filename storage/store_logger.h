@@ -10,7 +10,8 @@
 
 namespace eventhub {
 
-// Forwards warnings and errors, and drops all other messages. RocksDB's own logger, which writes a
+// Forwards warnings and errors, and drops all other messages, and those about compactions that wait
+// for room on the disk, which are repeated once a second. RocksDB's own logger, which writes a
 // file beside the data, ends the process with an assertion if it writes again after the disk was
 // full.
 class StoreLogger final : public rocksdb::Logger {

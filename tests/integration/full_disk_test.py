@@ -5,6 +5,7 @@ The environment names the programs: EVENTHUBD, EVENTHUB.
 
 import errno
 import os
+import random
 import shutil
 import signal
 import subprocess
@@ -13,14 +14,13 @@ import tempfile
 import time
 import unittest
 
+from daemon_hub import Hub, clean_environment
+
 TIMEOUT = 60
+SEED = int(os.environ.get("EVENTHUB_TEST_CRASH_SEED", time.time_ns() % 1_000_000))
 MIB = 1 << 20
 DISK = 160 * MIB
 IN_NAMESPACE = "EVENTHUB_TEST_IN_NAMESPACE"
-
-
-def clean_environment():
-    return {name: value for name, value in os.environ.items() if not name.startswith("EVENTHUB")}
 
 
 class FullDiskTest(unittest.TestCase):
@@ -147,6 +147,106 @@ class FullDiskTest(unittest.TestCase):
         self.assertEqual(self.publish("kept").returncode, 0)
 
 
+class KilledTest(unittest.TestCase):
+    """A hub with default flags is killed when its disk is full: the next one starts and serves."""
+
+    def setUp(self):
+        self.directory = tempfile.mkdtemp()
+        self.addCleanup(shutil.rmtree, self.directory)
+        self.mount = os.path.join(self.directory, "disk")
+        os.mkdir(self.mount)
+        self.hub = Hub(self.directory, os.path.join(self.mount, "data"))
+        self.random = random.Random(SEED)
+
+    def mount_disk(self, mib):
+        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={mib}m", "none", self.mount], check=True)
+        self.addCleanup(subprocess.run, ["umount", "-l", self.mount], check=True)
+        self.addCleanup(self.hub.kill)
+
+    def lines(self, size):
+        """Yields lines whose first column spreads over the keys, in pieces that fit into a pipe."""
+        payload = "x" * size
+        number = 0
+        while True:
+            piece = []
+            while len(piece) * (size + 10) < 60_000:
+                piece.append(f"{number * 7919 % 1000003} {payload}\n")
+                number += 1
+            yield "".join(piece).encode()
+
+    def publish_until_refused(self, topic, size, prefix):
+        """Publishes until a moment after the first refusal; returns what was acknowledged."""
+        path = os.path.join(self.directory, "acks")
+        with open(path, "wb") as acks:
+            publisher = subprocess.Popen(
+                [os.environ["EVENTHUB"], f"--address={self.hub.address}", "--timeout=60s", "publish",
+                 topic, "--acks", "-q", "--key-field=1", f"--id-prefix={prefix}"],
+                stdin=subprocess.PIPE, stdout=acks, stderr=subprocess.DEVNULL,
+                env=clean_environment())
+        os.set_blocking(publisher.stdin.fileno(), False)
+        end = time.monotonic() + 2 * TIMEOUT
+        refused = None
+        delay = self.random.uniform(0, 2)
+        pieces = self.lines(size)
+        rest = b""
+        while refused is None or time.monotonic() < refused + delay:
+            self.assertLess(time.monotonic(), end, self.hub.log())
+            if refused is None and "writes are refused: " in self.hub.log():
+                refused = time.monotonic()
+            rest = rest or next(pieces)
+            try:
+                rest = rest[os.write(publisher.stdin.fileno(), rest):]
+            except BlockingIOError:
+                time.sleep(0.01)
+        self.hub.kill()
+        publisher.kill()
+        publisher.wait(TIMEOUT)
+        publisher.stdin.close()
+        with open(path, "rb") as acks:
+            lines = acks.read().split(b"\n")[:-1]
+        return [tuple(line.split()) for line in lines]
+
+    def expect_kept(self, topic, acknowledged):
+        read = self.hub.cli("read", topic, "--format=%p %o %i\\n")
+        self.assertEqual(read.returncode, 0, read.stderr)
+        kept = {tuple(line.split()) for line in read.stdout.splitlines()}
+        lost = set(acknowledged) - kept
+        self.assertFalse(lost, f"{len(lost)} of {len(acknowledged)}")
+
+    def run_case(self, disk, size, settings, rounds):
+        """Each round begins with what the last one left on the disk."""
+        self.mount_disk(disk)
+        self.assertTrue(self.hub.start(), self.hub.log())
+        self.assertEqual(self.hub.cli("topics", "create", "t", *settings).returncode, 0)
+        acknowledged = []
+        for number in range(rounds):
+            acknowledged += self.publish_until_refused("t", size, f"{number}-")
+            self.assertTrue(self.hub.start(), self.hub.log())
+            if "--retention=latest-per-key" not in settings:
+                self.expect_kept("t", acknowledged)
+        self.assertGreater(len(acknowledged), 50)
+        # Deletions make room, without a restart.
+        self.assertEqual(self.hub.cli("topics", "create", "other").returncode, 0)
+        deleted = self.hub.cli("--timeout=20s", "topics", "delete", "t", "--yes")
+        self.assertEqual(deleted.returncode, 0, deleted.stderr)
+        published = self.hub.cli("--timeout=40s", "publish", "other", input=b"one\n")
+        self.assertEqual(published.returncode, 0, published.stderr)
+        self.assertNotIn("ssertion", self.hub.log())
+
+    def test_batches(self):
+        self.run_case(448, 1000, ["--partitions=2"], 2)
+
+    def test_large_events(self):
+        self.run_case(512, 450_000, [], 2)
+
+    # Without a limit, the compaction of small values fills this disk.
+    def test_many_partitions(self):
+        self.run_case(1200, 900, ["--partitions=3000"], 1)
+
+    def test_compacted_and_deduplicated(self):
+        self.run_case(448, 300, ["--retention=latest-per-key", "--deduplicate=1h"], 1)
+
+
 def enter_namespace():
     """Runs this test again in a namespace where it may mount. Returns the error if that fails."""
     if IN_NAMESPACE in os.environ:
@@ -165,4 +265,5 @@ if __name__ == "__main__":
     if reason is not None:
         print(f"skipped: {reason}")
         sys.exit(77)
+    print(f"EVENTHUB_TEST_CRASH_SEED={SEED}", flush=True)
     unittest.main()

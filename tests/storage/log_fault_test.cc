@@ -148,6 +148,63 @@ TEST_P(LogFaultTest, OpenFailsWithoutSpace) {
   EXPECT_THAT(Events(), testing::ElementsAre("first"));
 }
 
+// A start writes tables only if there is room for them; without it, the log stays in memory until
+// there is.
+TEST_P(LogFaultTest, StartNeedsNoRoomForTables) {
+  rig_.Close();
+  ASSERT_THAT(rig_.Open(), IsOk());
+  std::vector<std::string> appended;
+  for (uint64_t i = 0; i < 100; ++i) {
+    appended.push_back(Payload(i, 8192));
+    ASSERT_THAT(Append(appended.back(), true), IsOk());
+  }
+  rig_.Close();
+  // Each of several write buffers of this size would be written to a table.
+  rig_.options.write_buffer_bytes = 64 << 10;
+  rig_.disk.SetFreeSpace(LogStore::kStartBytes);
+  rig_.disk.FailWrites(Fault::kNoSpace, ".blob");
+  ASSERT_THAT(rig_.Open(), IsOk());
+  EXPECT_EQ(Events(), appended);
+  for (int i = 0; i < 20; ++i) {
+    appended.push_back(Payload(1000 + i, 8192));
+    ASSERT_THAT(Append(appended.back(), true), IsOk());
+  }
+  EXPECT_FALSE(rig_.store().waiting_for_space());
+  EXPECT_GE(rig_.store().PendingBytes(), 120u * 8192);
+  EXPECT_FALSE(rig_.store().ShouldWriteTables(0));
+
+  rig_.disk.SetFreeSpace(uint64_t{1} << 30);
+  rig_.disk.FailWrites(Fault::kNone);
+  EXPECT_TRUE(rig_.store().ShouldWriteTables(uint64_t{1} << 30));
+  ASSERT_THAT(rig_.store().WriteTables(), IsOk());
+  EXPECT_LT(rig_.store().PendingBytes(), 8192u * 20);
+  EXPECT_FALSE(rig_.store().ShouldWriteTables(uint64_t{1} << 30));
+  // From now on tables are written again.
+  for (int i = 0; i < 40; ++i) {
+    appended.push_back(Payload(2000 + i, 8192));
+    ASSERT_THAT(Append(appended.back(), true), IsOk());
+  }
+  EXPECT_TRUE(Eventually([&] { return rig_.store().PendingBytes() < 30u * 8192; }));
+  EXPECT_EQ(Events(), appended);
+  rig_.Reopen();
+  EXPECT_EQ(Events(), appended);
+}
+
+// A compaction without room does not begin, reports that, and succeeds once there is room.
+TEST_P(LogFaultTest, CompactionWaitsForRoom) {
+  for (uint64_t i = 0; i < 60; ++i) ASSERT_THAT(Append(Payload(i, 3000), false), IsOk());
+  ASSERT_THAT(rig_.store().WriteTables(), IsOk());
+  ASSERT_THAT(rig_.Trim(rig_.log(), Offset(50)), IsOk());
+  rig_.store().SetCompactionRoom(1 << 10);
+  EXPECT_THAT(rig_.store().Reclaim(LogRig::kTopic),
+              StatusIs(StatusCode::kResourceExhausted, "no room"));
+  const uint64_t before = rig_.store().DiskBytes();
+  rig_.store().SetCompactionRoom(1 << 30);
+  EXPECT_THAT(rig_.store().Reclaim(LogRig::kTopic), IsOk());
+  EXPECT_LT(rig_.store().DiskBytes(), before);
+  EXPECT_THAT(Events(), testing::SizeIs(10));
+}
+
 TEST_P(LogFaultTest, FailedSyncMakesStoreReadOnly) {
   ASSERT_THAT(Append("first", true), IsOk());
   ASSERT_THAT(Append("second", false), IsOk());

@@ -431,11 +431,14 @@ absl::Status TooMuchInFlight(absl::string_view whose, absl::Duration retry_delay
               RetryAfter(retry_delay), ErrorDetail::REASON_TOO_MUCH_IN_FLIGHT);
 }
 
-absl::Status DiskFull(uint64_t free_bytes, uint64_t wanted_bytes, absl::Duration retry_delay) {
+absl::Status DiskFull(uint64_t free_bytes, uint64_t pending_bytes, uint64_t wanted_bytes,
+                      absl::Duration retry_delay) {
   return Make(absl::StatusCode::kResourceExhausted,
-              absl::StrCat("the hub's disk has ", free_bytes, " bytes free; ", wanted_bytes,
-                           " must stay free (--min_free_disk) after pending writes; writes are "
-                           "refused until space is freed"),
+              absl::StrCat("the hub's disk has ", free_bytes, " bytes free; ", pending_bytes,
+                           " are for pending writes, and ", wanted_bytes,
+                           " must stay free (--min_free_disk, or more for compactions). Writes are "
+                           "refused until topics are "
+                           "deleted or trimmed, or the disk has more space"),
               RetryAfter(retry_delay), ErrorDetail::REASON_DISK_FULL);
 }
 

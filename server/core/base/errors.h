@@ -97,7 +97,9 @@ absl::Status TooManyCopies(absl::string_view topic);
 absl::Status CopiesInFlight(absl::string_view topic, absl::Duration retry_delay);
 absl::Status TooMuchInFlight(absl::string_view whose, absl::Duration retry_delay);
 absl::Status TooManyStreams(size_t most, absl::Duration retry_delay);
-absl::Status DiskFull(uint64_t free_bytes, uint64_t wanted_bytes, absl::Duration retry_delay);
+// `pending_bytes` of the free ones are for data that was accepted and is still to be written.
+absl::Status DiskFull(uint64_t free_bytes, uint64_t pending_bytes, uint64_t wanted_bytes,
+                      absl::Duration retry_delay);
 absl::Status ShuttingDown(absl::Duration retry_delay);
 
 // Whether a message is short enough to be sent unabridged.

@@ -20,11 +20,16 @@ constexpr uint64_t kSlackShare = 16;
 // before.
 constexpr uint64_t kRoomShare = 4;
 
+// The need of compactions is looked up while less than this many times the minimum is free.
+constexpr uint64_t kCompactionShare = 16;
+
 }  // namespace
 
-DiskGuard::DiskGuard(const LogStore& store, uint64_t min_free_bytes,
+DiskGuard::DiskGuard(LogStore& store, uint64_t min_free_bytes,
                      absl::AnyInvocable<void(bool)> on_change)
-    : store_(store), min_free_bytes_(min_free_bytes), on_change_(std::move(on_change)) {}
+    : store_(store),
+      min_free_bytes_(std::max(min_free_bytes, LogStore::kStartBytes)),
+      on_change_(std::move(on_change)) {}
 
 absl::Status DiskGuard::Admit(uint64_t bytes) {
   if (full_.load(std::memory_order_relaxed)) return status();
@@ -36,7 +41,9 @@ absl::Status DiskGuard::Admit(uint64_t bytes) {
 
 absl::Status DiskGuard::status() const {
   if (!full_.load(std::memory_order_relaxed)) return absl::OkStatus();
-  return DiskFull(free_bytes_.load(std::memory_order_relaxed), min_free_bytes_, kRetry);
+  return DiskFull(free_bytes_.load(std::memory_order_relaxed),
+                  pending_bytes_.load(std::memory_order_relaxed),
+                  wanted_bytes_.load(std::memory_order_relaxed), kRetry);
 }
 
 void DiskGuard::Look() {
@@ -44,17 +51,26 @@ void DiskGuard::Look() {
     MutexLock lock(looking_);
     const std::optional<uint64_t> free = store_.DiskFreeBytes();
     bool full = store_.waiting_for_space();
+    const uint64_t pending = store_.PendingBytes();
+    uint64_t wanted = min_free_bytes_;
     uint64_t room = UINT64_MAX;
     if (free.has_value()) {
-      const uint64_t slack =
-          full_.load(std::memory_order_relaxed) ? min_free_bytes_ / kSlackShare : 0;
+      // The largest compaction must fit, too, even if nothing more is accepted.
+      if (*free / kCompactionShare < min_free_bytes_) {
+        wanted = std::max(wanted, store_.NextCompactionBytes() + LogStore::kStartBytes);
+      }
+      const uint64_t slack = full_.load(std::memory_order_relaxed) ? wanted / kSlackShare : 0;
       // The minimum may be any number, so nothing is added to it.
-      const uint64_t left = *free - std::min(*free, min_free_bytes_);
-      const uint64_t unwritten = store_.UnwrittenBytes();
-      full |= *free < min_free_bytes_ || *free == 0 || left < unwritten + slack;
-      room = full ? 0 : left - unwritten;
+      const uint64_t left = *free - std::min(*free, wanted);
+      full |= *free < wanted || left < pending + slack;
+      room = full ? 0 : left - pending;
+      // Half of the room may be written by publishers before the next check.
+      const uint64_t needed = pending + LogStore::kStartBytes + room / 2;
+      store_.SetCompactionRoom(*free - std::min(*free, needed));
     }
     free_bytes_.store(free.value_or(0), std::memory_order_relaxed);
+    pending_bytes_.store(pending, std::memory_order_relaxed);
+    wanted_bytes_.store(wanted, std::memory_order_relaxed);
     accepted_bytes_.store(0, std::memory_order_relaxed);
     allowed_bytes_.store(room == UINT64_MAX ? room : room / kRoomShare, std::memory_order_relaxed);
     room_bytes_.store(room, std::memory_order_relaxed);

@@ -15,6 +15,7 @@ constexpr char kGuardLane[] = "guard";
 constexpr char kUpkeepLane[] = "upkeep";
 constexpr char kCompactionLane[] = "compaction";
 constexpr char kReclaimLane[] = "reclaim";
+constexpr char kTablesLane[] = "tables";
 
 // Bounds of a run. A guard only reads figures; upkeep and compaction continue where they were
 // cancelled; space that reclaiming has freed so far stays free.
@@ -22,6 +23,7 @@ constexpr absl::Duration kGuardBound = absl::Seconds(30);
 constexpr absl::Duration kUpkeepBound = absl::Minutes(10);
 constexpr absl::Duration kCompactionBound = absl::Hours(2);
 constexpr absl::Duration kReclaimBound = absl::Hours(2);
+constexpr absl::Duration kTablesBound = absl::Minutes(10);
 
 // How often the time is recorded for the next start. A start more than a day later is doubted.
 constexpr absl::Duration kNoteInterval = absl::Minutes(1);
@@ -46,8 +48,9 @@ Maintenance::Maintenance(const MaintenanceOptions& options, const TopicCatalog& 
                   [this](TopicId topic) { ReclaimSoon(topic); }),
       jobs_(clock, std::move(on_error)) {
   jobs_.Every(options.disk_check_interval,
-              {"disk space", kGuardLane, kGuardBound, [&guard](Cancellation&) {
+              {"disk space", kGuardLane, kGuardBound, [this, &guard](Cancellation&) {
                  guard.Look();
+                 if (store_.ShouldWriteTables(guard.room())) WriteTablesSoon(guard);
                  return absl::OkStatus();
                }});
   jobs_.Every(options.clock_check_interval,
@@ -61,6 +64,11 @@ Maintenance::Maintenance(const MaintenanceOptions& options, const TopicCatalog& 
                  // Skipped if it could fill the disk again.
                  if (guard.room() / 2 < bytes) return absl::OkStatus();
                  return store_.RestoreReserve(cancellation);
+               }});
+  jobs_.Every(options.reserve_interval,
+              {"postponed space", kReclaimLane, kUpkeepBound, [this](Cancellation&) {
+                 for (const TopicId topic : std::exchange(postponed_, {})) ReclaimSoon(topic);
+                 return absl::OkStatus();
                }});
   jobs_.Every(options.compaction_interval,
               {"compaction", kCompactionLane, kCompactionBound,
@@ -93,9 +101,20 @@ void Maintenance::CheckClock() {
 }
 
 void Maintenance::ReclaimSoon(TopicId topic) {
-  jobs_.Once(
-      {absl::StrCat("space of topic ", topic.value()), kReclaimLane, kReclaimBound,
-       [this, topic](Cancellation& cancellation) { return store_.Reclaim(topic, cancellation); }});
+  jobs_.Once({absl::StrCat("space of topic ", topic.value()), kReclaimLane, kReclaimBound,
+              [this, topic](Cancellation& cancellation) {
+                const absl::Status reclaimed = store_.Reclaim(topic, cancellation);
+                if (absl::IsResourceExhausted(reclaimed)) postponed_.insert(topic);
+                return reclaimed;
+              }});
+}
+
+void Maintenance::WriteTablesSoon(DiskGuard& guard) {
+  jobs_.Once({"tables", kTablesLane, kTablesBound, [this, &guard](Cancellation&) {
+                const absl::Status written = store_.WriteTables();
+                guard.Look();
+                return written;
+              }});
 }
 
 absl::Status Maintenance::ExpireSubscriptions(const Cancellation& cancellation) {

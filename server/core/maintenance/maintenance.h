@@ -2,6 +2,8 @@
 // subscriptions.
 #pragma once
 
+#include <set>
+
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "absl/time/time.h"
@@ -31,9 +33,9 @@ struct MaintenanceOptions {
 using OnSubscriptionExpired =
     absl::AnyInvocable<void(absl::string_view subscription, absl::Time last_used)>;
 
-// The maintenance jobs of one hub, on four lanes: the guard, which never waits for another job;
-// upkeep, which waits for commits; and compaction and the reclaiming of disk space, which may take
-// long.
+// The maintenance jobs of one hub, on five lanes: the guard, which never waits for another job;
+// upkeep, which waits for commits; compaction and the reclaiming of disk space, which may take
+// long; and tables, which are written when the disk is short.
 //
 // Thread-safe. Runs from construction to Stop().
 class Maintenance {
@@ -55,6 +57,8 @@ class Maintenance {
 
  private:
   void CheckClock();
+  // Schedules the writing of tables, so that the files of the log are deleted.
+  void WriteTablesSoon(DiskGuard& guard);
   absl::Status ExpireSubscriptions(const Cancellation& cancellation);
   absl::Status ForgetFaults(const Cancellation& cancellation);
 
@@ -69,6 +73,8 @@ class Maintenance {
   // When the clock's time was last recorded; monotonic. The first check records it, so that the
   // start after a crash within the first minute can be doubted, too.
   absl::Duration noted_ = -absl::InfiniteDuration();
+  // Topics whose space could not be reclaimed for lack of room. Lane reclaim only.
+  std::set<TopicId> postponed_;
   Retention retention_;
   TopicCompaction compaction_;
   JobScheduler jobs_;  // Last: its threads use the members above.
