@@ -27,6 +27,13 @@ absl::Status SyncDirectory(rocksdb::Env* env, const std::string& directory) {
   return FromRocksDb(handle->Fsync(), absl::StrCat("sync directory ", directory));
 }
 
+bool HasOptions(rocksdb::Env* env, const std::string& db_path) {
+  std::vector<std::string> children;
+  return env->GetChildren(db_path, &children).ok() &&
+         std::any_of(children.begin(), children.end(),
+                     [](const std::string& name) { return absl::StartsWith(name, "OPTIONS-"); });
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<DataDirectory>> DataDirectory::Open(rocksdb::Env* env,
@@ -100,7 +107,8 @@ absl::StatusOr<std::optional<int>> DataDirectory::CheckFormat() const {
   if (env_->FileExists(file).IsNotFound()) {
     ASSIGN_OR_RETURN(const bool has_log, HasLog());
     if (!has_log) return std::nullopt;
-    return absl::DataLossError(absl::StrCat(file, " is missing, but the log exists"));
+    return absl::DataLossError(
+        absl::StrCat(file, " is missing, but the log exists: restore that file, or a backup"));
   }
   // The directory of the log is created before the format is written.
   if (env_->FileExists(db_path()).IsNotFound()) {
@@ -108,18 +116,29 @@ absl::StatusOr<std::optional<int>> DataDirectory::CheckFormat() const {
         absl::StrCat(db_path(), " is missing, but ", file,
                      " exists: restore the log, or remove that file to start without any events"));
   }
-  // RocksDB would consider the instance new, and delete unknown files.
-  ASSIGN_OR_RETURN(const bool has_tables, HasLog(".sst"));
-  if (has_tables && env_->FileExists(db_path() + "/CURRENT").IsNotFound()) {
+  // RocksDB would consider the instance new, and delete unknown files. It creates logs and tables
+  // after CURRENT.
+  if (env_->FileExists(db_path() + "/CURRENT").IsNotFound()) {
+    for (const absl::string_view suffix : {".log", ".sst", ".blob"}) {
+      ASSIGN_OR_RETURN(const bool has_data, HasLog(suffix));
+      if (!has_data) continue;
+      return absl::DataLossError(absl::StrCat(
+          db_path(), "/CURRENT is missing, but there are files ", suffix, ": restore a backup"));
+    }
+  }
+  // RocksDB writes its options at the end of a start, and has a log from before that.
+  ASSIGN_OR_RETURN(const bool has_log, HasLog(".log"));
+  if (!has_log && HasOptions(env_, db_path())) {
     return absl::DataLossError(
-        absl::StrCat(db_path(), "/CURRENT is missing, but tables exist: restore a backup"));
+        absl::StrCat(db_path(), " has no log, i.e. no file .log: restore a backup"));
   }
   std::string text;
   RETURN_IF_ERROR(
       FromRocksDb(rocksdb::ReadFileToString(env_, file, &text), absl::StrCat("read ", file)));
   int format = 0;
   if (!absl::SimpleAtoi(absl::StripSuffix(text, "\n"), &format) || format < 1) {
-    return absl::DataLossError(absl::StrCat(file, " contains no format number"));
+    return absl::DataLossError(
+        absl::StrCat(file, " contains no format number: restore that file, or a backup"));
   }
   if (format > kFormat) {
     return absl::FailedPreconditionError(absl::StrCat("data directory ", path_, " has format ",

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "absl/strings/escaping.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "server/core/admin/memory_stats.h"
 #include "server/core/base/errors.h"
@@ -30,6 +31,15 @@ std::string LargestPending(const SubscriptionCatalog::Subscriptions& subscriptio
                       "; settle the events that its consumers have");
 }
 
+// Adds to an error of a start what the operator can do about damage, unless it says so.
+absl::Status WithRemedy(const absl::Status& damage, absl::string_view directory) {
+  constexpr absl::string_view kRemedy = "restore ";
+  if (absl::StrContains(damage.message(), kRemedy)) return damage;
+  return absl::DataLossError(
+      absl::StrCat("the data in ", directory, " is damaged: ", damage.message(),
+                   "; the hub cannot start without this data: ", kRemedy, "a backup"));
+}
+
 }  // namespace
 
 Broker::Broker(BrokerOptions options)
@@ -47,7 +57,9 @@ Broker::Broker(BrokerOptions options)
 
 absl::StatusOr<std::unique_ptr<Broker>> Broker::Open(BrokerOptions options) {
   std::unique_ptr<Broker> broker(new Broker(std::move(options)));
-  RETURN_IF_ERROR(broker->Start());
+  const absl::Status started = broker->Start();
+  if (absl::IsDataLoss(started)) return WithRemedy(started, broker->options_.store.directory);
+  RETURN_IF_ERROR(started);
   return broker;
 }
 

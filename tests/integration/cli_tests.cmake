@@ -44,6 +44,11 @@ add_test(NAME FullDisk
   COMMAND ${SYSTEM_PYTHON} -B ${CMAKE_CURRENT_SOURCE_DIR}/full_disk_test.py -v)
 set_tests_properties(FullDisk PROPERTIES TIMEOUT 300 SKIP_RETURN_CODE 77 ENVIRONMENT "${cli_environment}")
 
+# On damaged files.
+add_test(NAME Damage
+  COMMAND ${SYSTEM_PYTHON} -B ${CMAKE_CURRENT_SOURCE_DIR}/damage_test.py -v)
+set_tests_properties(Damage PROPERTIES TIMEOUT 300 ENVIRONMENT "${cli_environment}")
+
 # The programs in README.md are compiled and run unchanged.
 set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/README.md)
 file(READ ${PROJECT_SOURCE_DIR}/README.md readme)

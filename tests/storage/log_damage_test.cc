@@ -407,10 +407,11 @@ TEST_F(OlderLogTest, RequiresBackupWhenTablesAreAhead) {
 TEST_F(OlderLogTest, RejectsMissingOrEmptyLog) {
   FillTwoLogs();
   const std::string sound = rig_.disk.ReadFile(older_);
+  const std::string name = older_.substr(older_.rfind('/') + 1);
   rig_.disk.DeleteFile(older_);
-  EXPECT_THAT(rig_.Open(), StatusIs(StatusCode::kDataLoss));
+  EXPECT_THAT(rig_.Open(), StatusIs(StatusCode::kDataLoss, name));
   rig_.disk.WriteFile(older_, "");
-  EXPECT_THAT(rig_.Open(), StatusIs(StatusCode::kDataLoss));
+  EXPECT_THAT(rig_.Open(), StatusIs(StatusCode::kDataLoss, name));
   rig_.disk.WriteFile(older_, sound);
   EXPECT_EQ(OpenAndRead().value(), content_);
 }
