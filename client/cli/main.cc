@@ -232,8 +232,8 @@ void AddCommands(CLI::App& app, Context& context) {
       app.get_subcommands([](const CLI::App*) { return true; }).back()->group(group);
     }
   };
-  add("Events",
-      {AddPublishCommand, AddReadCommand, AddDelayedCommand, AddFilterCommand, AddOutboxCommand});
+  add("Events", {AddPublishCommand, AddReadCommand, AddTraceCommand, AddDelayedCommand,
+                 AddFilterCommand, AddOutboxCommand});
   add("Topology",
       {AddTopicsCommand, AddRoutesCommand, AddLinksCommand, AddApplyCommand, AddExportCommand});
   add("Subscriptions", {AddSubscriptionsCommand, AddConsumeCommand, AddFaultsCommand});

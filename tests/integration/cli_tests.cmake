@@ -1,7 +1,7 @@
 # The command line: its parts, and the program itself against a hub.
 eventhub_test(cli_test
   SOURCES cli_command_test.cc cli_events_test.cc cli_filter_json_test.cc cli_output_test.cc
-          cli_topology_test.cc cli_units_test.cc cli_usage_test.cc
+          cli_topology_test.cc cli_trace_test.cc cli_units_test.cc cli_usage_test.cc
   LIBS eventhub_cli)
 # Debian's own interpreter, which has Debian's gRPC.
 find_program(SYSTEM_PYTHON python3 PATHS /usr/bin NO_DEFAULT_PATH REQUIRED)
@@ -21,6 +21,7 @@ cli_suites(cli_faults_test.py Faults)
 cli_suites(cli_filter_test.py FilterEval)
 cli_suites(cli_outbox_test.py Outbox)
 cli_suites(cli_tls_test.py Tls)
+cli_suites(cli_trace_test.py Trace)
 cli_suites(cli_subscriptions_test.py Subscriptions Seek Consume Exec DeadLetters)
 # These start the programs hundreds of times, which takes minutes with sanitizers. With sanitizers,
 # the tests of the parts cover the same code.

@@ -41,6 +41,7 @@ void AddDelayedCommand(CLI::App& app, Context& context);
 void AddLinksCommand(CLI::App& app, Context& context);
 void AddOutboxCommand(CLI::App& app, Context& context);
 void AddReadCommand(CLI::App& app, Context& context);
+void AddTraceCommand(CLI::App& app, Context& context);
 void AddApplyCommand(CLI::App& app, Context& context);
 void AddExportCommand(CLI::App& app, Context& context);
 void AddRoutesCommand(CLI::App& app, Context& context);
