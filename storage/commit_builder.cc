@@ -136,6 +136,8 @@ void CommitBuilder::DeleteTopics() {
     DeletePrefix(Column::kMeta, RunPrefix(topic));
     DeletePrefix(Column::kMeta, AgeMarksPrefix(topic));
     DeletePrefix(Column::kMeta, CompactionPrefix(topic));
+    DeletePrefix(Column::kMeta, ArchivePositionPrefix(topic));
+    Delete(Column::kMeta, ArchiveKey(topic));
     DeletePrefix(Column::kMeta, TopicKey(topic));
   }
 }

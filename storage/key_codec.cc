@@ -77,6 +77,8 @@ const absl::string_view kNextTopicIdKey = "n";
 const absl::string_view kSubscriptionKeyPrefix = "u";
 const absl::string_view kNextSubscriptionIdKey = "v";
 const absl::string_view kAgeMarksPrefix = "a";
+constexpr absl::string_view kArchiveKeyPrefix = "o";
+constexpr absl::string_view kArchivePositionKeyPrefix = "p";
 const absl::string_view kRouteKeyPrefix = "r";
 const absl::string_view kGenerationKey = "g";
 const absl::string_view kFaultKeyPrefix = "f";
@@ -236,6 +238,32 @@ std::string CompactionKey(TopicId topic, PartitionId partition) {
   std::string key = CompactionPrefix(topic);
   AppendBig32(&key, partition.value());
   return key;
+}
+
+std::string ArchiveKey(TopicId topic) {
+  std::string key(kArchiveKeyPrefix);
+  AppendBig32(&key, topic.value());
+  return key;
+}
+
+std::string ArchivePositionPrefix(TopicId topic) {
+  std::string key(kArchivePositionKeyPrefix);
+  AppendBig32(&key, topic.value());
+  return key;
+}
+
+std::string ArchivePositionKey(TopicId topic, PartitionId partition) {
+  std::string key = ArchivePositionPrefix(topic);
+  AppendBig32(&key, partition.value());
+  return key;
+}
+
+std::optional<std::pair<TopicId, PartitionId>> ParseArchivePositionKey(absl::string_view key) {
+  KeyReader reader(key.substr(kArchivePositionKeyPrefix.size()));
+  const TopicId topic(reader.Big32());
+  const PartitionId partition(reader.Big32());
+  if (!reader.ok()) return std::nullopt;
+  return std::make_pair(topic, partition);
 }
 
 std::string LatestKey(TopicId topic, PartitionId partition, absl::string_view hash) {

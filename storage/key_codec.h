@@ -58,6 +58,14 @@ std::optional<std::pair<TopicId, PartitionId>> ParseAgeMarksKey(absl::string_vie
 std::string CompactionKey(TopicId topic, PartitionId partition);
 std::string CompactionPrefix(TopicId topic);
 
+// In column `meta`, for what the lake has of a topic, and of a partition of it
+// (server/core/archive/archive_records.h).
+std::string ArchiveKey(TopicId topic);
+std::string ArchivePositionKey(TopicId topic, PartitionId partition);
+std::string ArchivePositionPrefix(TopicId topic);
+// Returns nullopt if `key` was not made by ArchivePositionKey.
+std::optional<std::pair<TopicId, PartitionId>> ParseArchivePositionKey(absl::string_view key);
+
 // In column `latest`: topic | partition | hash of a key.
 std::string LatestKey(TopicId topic, PartitionId partition, absl::string_view hash);
 

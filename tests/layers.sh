@@ -28,8 +28,13 @@ for part in wire json; do
 done
 forbid server/filter 'server/(core|link|rpc|main)/|storage/[a-z_0-9]+\.h|client/|grpc|rocksdb/|eventhub/v1/.*\.grpc\.pb' \
   'filter knows messages, wire and base'
-forbid server/lake 'server/(core|link|rpc|main|filter)/|storage/[a-z_0-9]+\.h|client/|grpc|rocksdb/|eventhub/v1/.*\.grpc\.pb' \
-  'the lake is read without a hub: it knows messages, wire, json and base'
+for floor in store object manifest read; do
+  if [[ ! -d server/lake/$floor ]]; then continue; fi
+  forbid server/lake/$floor 'server/(core|link|rpc|main|filter|lake/archive)/|storage/[a-z_0-9]+\.h|client/|grpc|rocksdb/|eventhub/v1/.*\.grpc\.pb' \
+    'the lake is read without a hub: it knows messages, wire, json and base'
+done
+forbid server/lake/archive 'server/(link|rpc|main|filter)/|client/|grpc|rocksdb/|eventhub/v1/.*\.grpc\.pb' \
+  'the archiver knows the core and the lake'
 forbid server/lake/store 'server/lake/(object|manifest|read)/|eventhub/v1/' 'stores know bytes alone'
 forbid server/lake/object 'server/lake/(manifest|read)/' 'an object knows no manifest'
 forbid server/lake/manifest 'server/lake/read/' 'manifests are below reading'

@@ -53,7 +53,8 @@ Broker::Broker(BrokerOptions options)
       request_memory_(options_.request_bytes),
       reader_memory_(options_.reader_bytes),
       filter_memory_(options_.filter_bytes),
-      copy_memory_(options_.copy_bytes) {}
+      copy_memory_(options_.copy_bytes),
+      catalog_(&producer_memory_, &copy_memory_, options_.archive.has_value()) {}
 
 absl::StatusOr<std::unique_ptr<Broker>> Broker::Open(BrokerOptions options) {
   std::unique_ptr<Broker> broker(new Broker(std::move(options)));
@@ -80,6 +81,13 @@ absl::Status Broker::Start() {
   writer_ = std::make_unique<LogWriter>(
       *store_, cache_, clock_, metrics_,
       [this](const absl::Status& failure) { options_.on_writable_change(StoreFailed(failure)); });
+  if (options_.archive.has_value()) {
+    archives_ = std::make_unique<Archives>(*options_.archive, catalog_, *store_, *writer_, clock_,
+                                           metrics_, [this] {
+                                             if (maintenance_ != nullptr) maintenance_->TrimSoon();
+                                           });
+    RETURN_IF_ERROR(archives_->Load());
+  }
   routes_ = std::make_unique<Routes>(*route_table_, catalog_, *writer_, clock_, admin_log_);
   subscriptions_ = std::make_unique<Subscriptions>(
       *store_, *writer_, clock_, *topic_store_, read_counters_, pending_memory_, request_memory_,
@@ -117,7 +125,8 @@ absl::Status Broker::Start() {
         [this](const absl::Status& doubt) { options_.on_clock_doubt(doubt); });
   }
   topics_ = std::make_unique<Topics>(*topic_store_, *route_table_, *subscriptions_, *links_,
-                                     *writer_, clock_, admin_log_, [this](TopicId topic) {
+                                     archives_.get(), *writer_, clock_, admin_log_,
+                                     [this](TopicId topic) {
                                        if (maintenance_ != nullptr)
                                          maintenance_->ReclaimSoon(topic);
                                      });
@@ -127,6 +136,7 @@ absl::Status Broker::Start() {
 
 Broker::~Broker() {
   if (store_ != nullptr) store_->StopWaitingForSpace();
+  if (archives_ != nullptr) archives_->Stop();
   if (topologies_ != nullptr) topologies_->Stop();
   // They submit to the writer, whose tasks report the results to them.
   if (maintenance_ != nullptr) maintenance_->Stop();
@@ -185,6 +195,7 @@ v1::GetStatsResponse Broker::GetStats(const Caller& /*caller*/) const {
   stats.set_disk_bytes(store_->DiskBytes());
   stats.set_disk_free_bytes(store_->DiskFreeBytes().value_or(0));
   AddMemoryTo(subscriptions, stats.mutable_memory());
+  if (archives_ != nullptr) archives_->AddTo(&stats);
   return stats;
 }
 

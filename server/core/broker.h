@@ -13,6 +13,7 @@
 #include "absl/status/statusor.h"
 #include "eventhub/v1/admin.pb.h"
 #include "server/core/admin/topics.h"
+#include "server/core/archive/archives.h"
 #include "server/core/base/admin_log.h"
 #include "server/core/base/caller.h"
 #include "server/core/base/copy_memory.h"
@@ -63,6 +64,8 @@ struct BrokerOptions {
   TopicLimits topic_limits{};
   // Unset: nothing is trimmed, expired or checked unless a test does it.
   std::optional<MaintenanceOptions> maintenance = MaintenanceOptions();
+  // Unset: the hub has no lake, and archives nothing.
+  std::optional<ArchiveOptions> archive;
   // Whether leases end and delayed events are released automatically; if not, a test calls
   // Subscriptions::RunDue and DelayedEvents::RunDue.
   bool run_alarm = true;
@@ -118,6 +121,9 @@ class Broker {
   Links& links() { return *links_; }
   // Routes between topics.
   Routes& routes() { return *routes_; }
+  // Archiving; null if the hub has no lake. What archives must have stopped before the broker is
+  // destroyed.
+  Archives* archives() { return archives_.get(); }
   // Declarative administration.
   Topologies& topologies() { return *topologies_; }
 
@@ -151,11 +157,12 @@ class Broker {
   HostShares reader_memory_;
   MemoryMeter filter_memory_;
   CopyMemory copy_memory_;
-  TopicCatalog catalog_{&producer_memory_, &copy_memory_};
+  TopicCatalog catalog_;
   ReadCounters read_counters_{metrics_};
   std::unique_ptr<TopicStore> topic_store_;
   std::unique_ptr<RouteTable> route_table_;
   std::unique_ptr<LogWriter> writer_;
+  std::unique_ptr<Archives> archives_;  // Null without a lake.
   std::unique_ptr<Routes> routes_;
   std::unique_ptr<Subscriptions> subscriptions_;
   std::unique_ptr<DelayedEvents> delayed_;

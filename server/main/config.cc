@@ -122,6 +122,27 @@ ABSL_FLAG(
     "each.");
 ABSL_FLAG(Bytes, min_free_disk, Bytes{256ull << 20},
           "Publishing is refused while less than this is free on the disk.");
+ABSL_FLAG(
+    std::string, lake, "",
+    "Directory of the event lake, in which the events of all topics are archived, except those "
+    "with --archive=off; created if missing, but not its parent. Only one hub at a time may "
+    "use it. Empty: no lake.");
+ABSL_FLAG(absl::Duration, lake_flush_interval, absl::Seconds(60),
+          "How long an event waits at most until it is archived; 64MiB of a topic do not wait.");
+ABSL_FLAG(
+    Bytes, lake_max_lag, Bytes{10ull << 30},
+    "How much of a topic is kept beyond its retention because the lake does not have it yet.");
+ABSL_FLAG(absl::Duration, lake_max_lag_age, absl::ZeroDuration(),
+          "How old such events may become. 0: without limit.");
+ABSL_FLAG(
+    std::string, lake_when_behind, "refuse",
+    "What happens to a topic beyond --lake_max_lag or --lake_max_lag_age: refuse (it takes no "
+    "more events) or drop (its oldest events are deleted, and the lake never has them).");
+ABSL_FLAG(bool, lake_takeover, false,
+          "Use the lake although another hub used it last, which must not run any more: after a "
+          "hub was set up anew.");
+ABSL_FLAG(Bytes, lake_rate, Bytes{0},
+          "How much is archived per second, over all topics. 0: without limit.");
 ABSL_FLAG(int, disk_threads, 4, "Threads that read from disk for readers that have fallen behind.");
 ABSL_FLAG(absl::Duration, retention_interval, absl::Seconds(30),
           "How often topics are trimmed to their retention.");
@@ -223,15 +244,38 @@ absl::Status CheckFlags() {
   if (absl::GetFlag(FLAGS_shutdown_grace) < absl::ZeroDuration()) {
     return Invalid("shutdown_grace", "must be 0 or more");
   }
+  RETURN_IF_ERROR(CheckPositive("lake_flush_interval", absl::GetFlag(FLAGS_lake_flush_interval)));
+  RETURN_IF_ERROR(CheckAtLeast("lake_max_lag", absl::GetFlag(FLAGS_lake_max_lag), kMiB));
+  if (absl::GetFlag(FLAGS_lake_max_lag_age) < absl::ZeroDuration()) {
+    return Invalid("lake_max_lag_age", "must be 0 or more");
+  }
+  RETURN_IF_ERROR(CheckPart("lake_rate", absl::GetFlag(FLAGS_lake_rate), kMiB));
+  RETURN_IF_ERROR(
+      CheckOneOf("lake_when_behind", absl::GetFlag(FLAGS_lake_when_behind), {"refuse", "drop"}));
   RETURN_IF_ERROR(CheckPositive("retention_interval", absl::GetFlag(FLAGS_retention_interval)));
   RETURN_IF_ERROR(CheckPositive("compaction_interval", absl::GetFlag(FLAGS_compaction_interval)));
   return CheckPositive("producer_expiry", absl::GetFlag(FLAGS_producer_expiry));
 }
 
+void ConfigureLake(ServerOptions& server) {
+  ArchiveLagLimits& lag = server.broker.maintenance->retention.archive_lag;
+  lag.bytes = absl::GetFlag(FLAGS_lake_max_lag).value;
+  const absl::Duration age = absl::GetFlag(FLAGS_lake_max_lag_age);
+  if (age > absl::ZeroDuration()) lag.age = age;
+  lag.drop = absl::GetFlag(FLAGS_lake_when_behind) == "drop";
+  const std::string location = absl::GetFlag(FLAGS_lake);
+  if (location.empty()) return;
+  server.broker.archive = ArchiveOptions{
+      .location = location, .schedule = {.interval = absl::GetFlag(FLAGS_lake_flush_interval)}};
+  server.lake_takeover = absl::GetFlag(FLAGS_lake_takeover);
+  server.archiver.bytes_per_second = absl::GetFlag(FLAGS_lake_rate).value;
+}
+
 // Divides the limit into shares, except those set by flags.
 absl::Status PlanMemory(ServerOptions& server) {
   const uint64_t wanted = absl::GetFlag(FLAGS_memory_limit).value;
-  MemoryPlan plan = MemoryPlan::For(wanted != 0 ? wanted : DefaultMemoryLimit(ThisMachine()));
+  MemoryPlan plan = MemoryPlan::For(wanted != 0 ? wanted : DefaultMemoryLimit(ThisMachine()),
+                                    server.broker.archive.has_value());
   const auto take = [](Bytes flag, size_t* share) {
     if (flag.value != 0) *share = flag.value;
   };
@@ -292,6 +336,7 @@ absl::StatusOr<Config> ConfigFromFlags() {
   broker.maintenance->retention_interval = absl::GetFlag(FLAGS_retention_interval);
   broker.maintenance->compaction_interval = absl::GetFlag(FLAGS_compaction_interval);
   broker.maintenance->retention.producer_expiry = absl::GetFlag(FLAGS_producer_expiry);
+  ConfigureLake(server);
   RETURN_IF_ERROR(PlanMemory(server));
   return config;
 }

@@ -120,6 +120,14 @@ int Serve(Config config) {
       spdlog::warn("link {}: {}", std::string(link), std::string(status.message()));
     }
   };
+  config.server.archiver.report = [](absl::string_view topic, const absl::Status& status) {
+    if (status.ok()) {
+      spdlog::info("topic {}: events are archived again", std::string(topic));
+    } else {
+      spdlog::warn("topic {} is not archived: {}", std::string(topic),
+                   std::string(status.message()));
+    }
+  };
   config.server.on_shed = [](size_t connections) {
     spdlog::warn("memory is short: closed {} connections to free it", connections);
   };

@@ -12,12 +12,15 @@ constexpr size_t kMiB = size_t{1} << 20;
 // The size of an idle partition, measured and rounded up.
 constexpr size_t kPartitionBytes = 512;
 
+// What an object that is being written takes per event, with a share of its buffers.
+constexpr size_t kArchivedEventBytes = 64;
+
 // Includes the buffers of the small columns, estimated as a quarter of the large one's.
 size_t WriteMemory(size_t write_buffer) { return 4 * write_buffer + write_buffer; }
 
 }  // namespace
 
-MemoryPlan MemoryPlan::For(size_t limit) {
+MemoryPlan MemoryPlan::For(size_t limit, bool has_lake) {
   MemoryPlan plan;
   plan.limit = limit;
   plan.in_flight = std::min(limit / 8, 256 * kMiB);
@@ -33,12 +36,13 @@ MemoryPlan MemoryPlan::For(size_t limit) {
   plan.producers = std::min(limit / 32, 128 * kMiB);
   plan.filters = std::min(limit / 32, 128 * kMiB);
   plan.streams = limit / 16;
+  if (has_lake) plan.archive = std::min(limit / 16, 128 * kMiB);
   return plan;
 }
 
 size_t MemoryPlan::Sum() const {
   return in_flight + copies + frames + tail_cache + WriteMemory(write_buffer) + block_cache +
-         partitions + pending + settlements + readers + producers + filters + streams;
+         partitions + pending + settlements + readers + producers + filters + streams + archive;
 }
 
 void MemoryPlan::ApplyTo(ServerOptions& server) const {
@@ -59,6 +63,11 @@ void MemoryPlan::ApplyTo(ServerOptions& server) const {
   server.broker.reader_bytes = readers;
   server.broker.producer_bytes = producers;
   server.broker.filter_bytes = filters;
+  if (server.broker.archive.has_value()) {
+    const size_t object = archive / static_cast<size_t>(server.archiver.threads);
+    ObjectLimits& limits = server.broker.archive->limits;
+    limits.events = std::clamp<uint64_t>(object / kArchivedEventBytes, 10'000, limits.events);
+  }
   server.broker.store.write_buffer_bytes = write_buffer;
   server.broker.store.write_memory_bytes = WriteMemory(write_buffer);
   server.broker.store.block_cache_bytes = block_cache;

@@ -25,8 +25,9 @@ struct MemoryPlan {
   size_t producers = 0;     // Recently active idempotent producers.
   size_t filters = 0;       // Filters of subscriptions and routes.
   size_t streams = 0;       // Streams, even idle ones.
+  size_t archive = 0;       // Objects being written to the lake; 0 without a lake.
 
-  static MemoryPlan For(size_t limit);
+  static MemoryPlan For(size_t limit, bool has_lake = false);
 
   size_t Sum() const;
   void ApplyTo(ServerOptions& server) const;

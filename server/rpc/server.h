@@ -10,6 +10,7 @@
 #include "absl/time/time.h"
 #include "eventhub/connection.h"
 #include "server/core/broker.h"
+#include "server/lake/archive/archiver.h"
 #include "server/link/link_worker.h"
 #include "server/rpc/connection_table.h"
 #include "server/rpc/publish_limits.h"
@@ -46,6 +47,9 @@ struct ServerOptions {
   size_t max_streams = 10'000;
   // Threads that read from disk for readers that have fallen behind.
   int disk_threads = 4;
+  // How topics are archived, if the broker has a lake.
+  ArchiverOptions archiver;
+  bool lake_takeover = false;  // The lake may belong to another hub.
   // Called when a link starts to flow, and with the reason when it does not; see LinkReport.
   LinkReport on_link_change = [](absl::string_view, const absl::Status&) {};
   // Called with the number of connections that were cut off to save memory. On any thread.

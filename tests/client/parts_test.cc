@@ -59,7 +59,7 @@ TEST(ErrorTest, InfoSurvivesTheStatus) {
 
 // Each reason of the contract has an enumerator with the same number.
 TEST(ErrorTest, ReasonsMatchTheContract) {
-  EXPECT_EQ(static_cast<int>(ErrorReason::kTooManyCopies), v1::ErrorDetail::Reason_MAX);
+  EXPECT_EQ(static_cast<int>(ErrorReason::kArchiveBehind), v1::ErrorDetail::Reason_MAX);
   EXPECT_EQ(ErrorReasonName(ErrorReason::kSequenceTooOld), "SEQUENCE_TOO_OLD");
   EXPECT_EQ(ErrorReasonName(static_cast<ErrorReason>(99)), "UNSPECIFIED");
 }

@@ -303,6 +303,15 @@ TEST(TopicProtoTest, RetentionAndDeduplicationRoundTrip) {
   EXPECT_THAT(Paths(update),
               ElementsAre("retention.none", "retention.refuse_when_full", "deduplication_window"));
   EXPECT_FALSE(update.topic().has_deduplication_window());
+
+  EXPECT_FALSE(ToProto(Topic{.name = "t"}).has_archive()) << "on is the default";
+  EXPECT_TRUE(FromProto(v1::Topic()).archive);
+  const v1::Topic unarchived = ToProto(Topic{.name = "t", .archive = false});
+  EXPECT_TRUE(unarchived.has_archive());
+  EXPECT_FALSE(FromProto(unarchived).archive);
+  const v1::UpdateTopicRequest archive = ToProto("t", TopicUpdate{.archive = true});
+  EXPECT_THAT(archive.update_mask().paths(), ElementsAre("archive"));
+  EXPECT_TRUE(archive.topic().archive());
 }
 
 TEST(TopicProtoTest, LatestPerKeyRoundTrips) {

@@ -27,6 +27,7 @@ topics:
     max_event_bytes: 16MiB
     description: "true"
     deduplication_window: 1h30m
+    archive: false
   - name: bus
     retention:
       none: true
@@ -85,6 +86,8 @@ TEST(CliTopologyYaml, ReadsHumanFriendlyValues) {
   EXPECT_EQ(orders.max_event_bytes(), 16u << 20);
   EXPECT_EQ(orders.description(), "true");
   EXPECT_EQ(orders.deduplication_window().seconds(), 5400);
+  EXPECT_TRUE(orders.has_archive());
+  EXPECT_FALSE(orders.archive());
   EXPECT_TRUE(topology.topics(1).retention().none());
   const v1::Subscription& billing = topology.subscriptions(0);
   EXPECT_EQ(billing.kind(), v1::Subscription::KIND_QUEUE);

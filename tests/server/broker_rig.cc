@@ -35,6 +35,7 @@ absl::Status BrokerRig::Open() {
   options.request_bytes = request_bytes;
   options.reader_bytes = reader_bytes;
   options.maintenance = maintenance;
+  options.archive = archive;
   if (!real_time) options.clock = &clock;
   options.run_alarm = real_time;  // Otherwise a test moves the clock.
   options.on_writable_change = [this](const absl::Status& status) {

@@ -10,11 +10,13 @@
 #include "absl/strings/escaping.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "server/core/archive/archives.h"
 #include "server/core/topic/compaction_state.h"
 #include "storage/commit_builder.h"
 #include "storage/key_codec.h"
 #include "storage/log_store.h"
 #include "tests/server/broker_rig.h"
+#include "tests/server/fake_lake.h"
 #include "tests/server/subscription_rig.h"
 #include "tests/support/caller.h"
 
@@ -532,6 +534,77 @@ TEST(StoredRecords, CompactionStateIsLittleEndian) {
   }
   state.next = Offset(9);  // Beyond the end of its pass.
   EXPECT_THAT(CompactionState::Decode(state.Encode()), StatusIs(absl::StatusCode::kDataLoss));
+}
+
+TEST(StoredRecords, ArchivePositionIsLittleEndian) {
+  const ArchivePosition position{{Offset(0x0102), 0x0304}, 0x05};
+  const std::string value = position.Encode();
+  EXPECT_EQ(BytesToHexString(value),
+            "01000000"  // Version.
+            "0201000000000000"
+            "0403000000000000"
+            "0500000000000000");
+  ASSERT_OK_AND_ASSIGN(const ArchivePosition decoded, ArchivePosition::Decode(value));
+  EXPECT_EQ(decoded.Encode(), value);
+  for (size_t size = 0; size < value.size(); ++size) {
+    EXPECT_THAT(ArchivePosition::Decode(value.substr(0, size)),
+                StatusIs(absl::StatusCode::kDataLoss));
+  }
+}
+
+// The intent of an object, and then the complete object, with the position of its partition.
+TEST(StoredRecords, ArchiveRecordsAreStable) {
+  BrokerRig rig;
+  rig.archive = ArchiveOptions{};
+  ASSERT_THAT(rig.Open(), IsOk());
+  ASSERT_THAT(rig.Create("t"), IsOk());
+  ASSERT_THAT(rig.Publish("t", {"a"}), IsOk());
+  FakeLake lake;
+  const auto archive = rig.broker().archives()->List().front();
+  const auto advance = [&] {
+    return rig.broker().archives()->Advance(*archive, lake,
+                                            [](size_t) { return absl::OkStatus(); });
+  };
+  const auto records = [&] {
+    rig.Close();
+    LogStoreOptions options;
+    options.directory = rig.disk.directory() + "/hub";
+    options.env = rig.disk.env();
+    Records found;
+    const auto store = LogStore::Open(options);
+    EXPECT_THAT(store, IsOk());
+    for (const char* prefix : {"o", "p"}) {
+      EXPECT_THAT((*store)->Scan(Column::kMeta, prefix,
+                                 [&](absl::string_view key, absl::string_view value) {
+                                   found[BytesToHexString(key)] = BytesToHexString(value);
+                                   return true;
+                                 }),
+                  IsOk());
+    }
+    return found;
+  };
+  lake.SetFault([](absl::string_view step) {
+    return step == "list" ? absl::UnavailableError("down") : absl::OkStatus();
+  });
+  EXPECT_THAT(advance(), StatusIs(absl::StatusCode::kUnavailable));
+  const Records found = records();
+  ASSERT_EQ(found.size(), 2u);
+  EXPECT_EQ(found.at("7000000001"
+                     "00000000"),
+            "01000000"
+            "0100000000000000"
+            "1b00000000000000"
+            "0000000000000000");
+  stored::Archive stored;
+  ASSERT_TRUE(stored.ParseFromString(absl::HexStringToBytes(found.at("6f00000001"))));
+  EXPECT_EQ(stored.version(), 1u);
+  EXPECT_EQ(stored.objects(), 1u);
+  EXPECT_EQ(stored.events(), 1u);
+  EXPECT_FALSE(stored.has_intent());
+  ASSERT_EQ(stored.unlisted_size(), 1);
+  EXPECT_EQ(stored.unlisted(0).sequence(), 1u);
+  EXPECT_EQ(stored.unlisted(0).hour(), 1'700'000'000 / 3600);
+  EXPECT_EQ(stored.unlisted(0).ranges(0).to(), 1);
 }
 
 TEST(StoredRecords, LatestEventOfKey) {

@@ -58,6 +58,11 @@ std::vector<std::string> Shortages(const Context& context) {
   for (const std::string& finding : stats->memory.findings) {
     shortages.push_back(absl::StrCat("memory is short: ", finding));
   }
+  if (stats->lake) {
+    for (const std::string& finding : stats->lake->findings) {
+      shortages.push_back(absl::StrCat("the lake is behind: ", finding));
+    }
+  }
   return shortages;
 }
 

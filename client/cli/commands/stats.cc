@@ -52,6 +52,13 @@ Json ConnectionsJson(const client::ConnectionStats& connections) {
           {"shed", connections.shed}};
 }
 
+Json LakeJson(const client::LakeStats& lake) {
+  return {{"location", lake.location},
+          {"topics", lake.topics},
+          {"totals", ArchiveJson(lake.totals)},
+          {"findings", lake.findings}};
+}
+
 std::string MemoryText(const client::MemoryStats& memory) {
   std::string text = FormatBytes(memory.process_bytes);
   if (memory.limit_bytes != 0) absl::StrAppend(&text, " of ", FormatBytes(memory.limit_bytes));
@@ -110,7 +117,8 @@ Json HubJson(const client::HubStats& stats) {
           {"memory", MemoryJson(stats.memory)},
           {"connections", ConnectionsJson(stats.connections)},
           {"disk_bytes", stats.disk_bytes},
-          {"disk_free_bytes", stats.disk_free_bytes}};
+          {"disk_free_bytes", stats.disk_free_bytes},
+          {"lake", stats.lake ? LakeJson(*stats.lake) : Json(nullptr)}};
 }
 
 Fields HubFields(const client::HubStats& stats) {
@@ -145,6 +153,14 @@ Fields HubFields(const client::HubStats& stats) {
   }
   fields.emplace_back("disk", absl::StrCat(FormatBytes(stats.disk_bytes), " used, ",
                                            FormatBytes(stats.disk_free_bytes), " free"));
+  if (stats.lake) {
+    fields.emplace_back("lake", absl::StrCat(Printable(stats.lake->location), ", ",
+                                             CountOf(stats.lake->topics, "topic")));
+    AppendArchiveFields(stats.lake->totals, &fields);
+    for (const std::string& finding : stats.lake->findings) {
+      fields.emplace_back("  behind", Printable(finding));
+    }
+  }
   return fields;
 }
 

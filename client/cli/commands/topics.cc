@@ -64,7 +64,8 @@ Examples:
   eventhub topics update clicks --partitions=32 --yes    keys move; without asking
   eventhub topics update clicks --max-bytes=100GiB --keep-until-acked
   eventhub topics update clicks --keep-until-acked=off --description=
-  eventhub topics update clicks --retention=unlimited --deduplicate=10m)";
+  eventhub topics update clicks --retention=unlimited --deduplicate=10m
+  eventhub topics update clicks --archive=off --yes)";
 
 constexpr char kGetExamples[] = R"(
 Fails if there is no event with the key, or if the latest has no data: a delete marker.
@@ -93,6 +94,7 @@ struct TopicFlags {
   bool with_subscriptions = false;
   bool with_routes = false;
   bool discard_dead_letters = false;
+  bool drop_unarchived = false;
   bool yes = false;
   bool json = false;
 };
@@ -226,6 +228,13 @@ void AddTopicFlags(CLI::App& command, TopicFlags& flags) {
       ->expected(0)
       ->type_name("[=SIZE]");
   AddRetentionFlags(command, flags);
+  command
+      .add_option_function<std::string>(
+          "--archive", [&update](const std::string& text) { update.archive = text == "on"; },
+          "Archive its events in the hub's lake, if it has one, before they are dropped; on by "
+          "default")
+      ->check(OneOf({"on", "off"}))
+      ->type_name("on|off");
   AddParsedOption(
       command, "--durability", &update.default_durability, ParseDurability,
       "For events published without one: synced survives a power loss, written a crash of the hub",
@@ -245,7 +254,7 @@ bool ChangesNothing(const client::TopicUpdate& update) {
   return !any(update.partitions, update.max_age, update.max_bytes, update.keep_until_acked,
               update.keep_until_acked_max_bytes, update.default_durability, update.max_event_bytes,
               update.description, update.keep_nothing, update.refuse_when_full,
-              update.deduplication_window, update.latest_per_key);
+              update.deduplication_window, update.latest_per_key, update.archive);
 }
 
 // Copies the fields that `update` sets to `topic`.
@@ -261,6 +270,7 @@ void ApplyUpdate(const client::TopicUpdate& update, client::Topic* topic) {
   SetIfGiven(update.keep_nothing, &topic->keep_nothing);
   SetIfGiven(update.refuse_when_full, &topic->refuse_when_full);
   SetIfGiven(update.deduplication_window, &topic->deduplication_window);
+  SetIfGiven(update.archive, &topic->archive);
   if (update.latest_per_key) topic->latest_per_key = update.latest_per_key;
 }
 
@@ -296,10 +306,11 @@ absl::Status List(const Context& context, bool json) {
   }
   if (!json) return WriteOut(RenderTopics(described));
   std::string out;
-  for (const auto& [topic, stats, findings] : described) {
+  for (const auto& [topic, stats, findings, archive] : described) {
     Json line = TopicJson(topic);
     line["stats"] = StatsJson(stats);
     line["findings"] = findings;
+    line["lake"] = archive ? ArchiveJson(*archive) : Json(nullptr);
     absl::StrAppend(&out, line.dump(), "\n");
   }
   return WriteOut(out);
@@ -316,11 +327,13 @@ absl::Status Describe(const Context& context, const TopicFlags& flags) {
     Json json = TopicJson(topic.topic);
     json["stats"] = StatsJson(topic.stats);
     json["findings"] = topic.findings;
+    json["lake"] = topic.archive ? ArchiveJson(*topic.archive) : Json(nullptr);
     if (flags.partitions) json["partition_list"] = PartitionsJson(partitions);
     return WriteOut(json.dump() + "\n");
   }
   auto fields = TopicFields(topic.topic);
   AppendStatsFields(topic.stats, &fields);
+  if (topic.archive) AppendArchiveFields(*topic.archive, &fields);
   for (const std::string& finding : topic.findings) {
     fields.emplace_back("finding", Printable(finding));
   }
@@ -387,7 +400,8 @@ absl::Status Delete(const Context& context, const TopicFlags& flags) {
     }
     const client::TopicDeletion deletion = {.delete_subscriptions = flags.with_subscriptions,
                                             .delete_routes = flags.with_routes,
-                                            .discard_dead_letters = flags.discard_dead_letters};
+                                            .discard_dead_letters = flags.discard_dead_letters,
+                                            .drop_unarchived = flags.drop_unarchived};
     RETURN_IF_ERROR(WithProgress(absl::StrCat("deleting topic '", name, "'"),
                                  [&] { return admin.DeleteTopic(name, deletion); }));
   }
@@ -459,6 +473,8 @@ void AddTopicsCommand(CLI::App& app, Context& context) {
   remove->add_flag("--with-routes", flags->with_routes, "Delete the routes from them too");
   remove->add_flag("--discard-dead-letters", flags->discard_dead_letters,
                    "Discard the open dead letters in them; events stored nowhere else are lost");
+  remove->add_flag("--drop-unarchived", flags->drop_unarchived,
+                   "Do not archive their last events first; those that the lake lacks are lost");
   remove->add_flag("-y,--yes", flags->yes, "Do not ask");
   SetRun(*remove, context, [&context, flags] { return Delete(context, *flags); });
 }

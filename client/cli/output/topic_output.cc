@@ -71,6 +71,7 @@ Json TopicJson(const client::Topic& topic) {
                                              : SecondsJson(topic.deduplication_window);
   json["default_durability"] = std::string(DurabilityName(topic.default_durability));
   json["max_event_bytes"] = topic.max_event_bytes;
+  json["archive"] = topic.archive;
   json["description"] = topic.description;
   json["create_time"] = FormatMoment(topic.create_time);
   return json;
@@ -101,6 +102,8 @@ Json PartitionsJson(const std::vector<client::PartitionInfo>& partitions) {
                  {"end_offset", partition.end_offset},
                  {"bytes", partition.bytes},
                  {"removed_events", partition.removed_events}};
+    json["archived_offset"] =
+        partition.archived_offset ? Json(*partition.archived_offset) : Json(nullptr);
     json["last_append_time"] = partition.last_append_time.has_value()
                                    ? Json(FormatMoment(*partition.last_append_time))
                                    : Json(nullptr);
@@ -122,6 +125,9 @@ Fields TopicFields(const client::Topic& topic) {
                                : absl::StrCat("within ", FormatAge(topic.deduplication_window))},
           {"durability", std::string(DurabilityName(topic.default_durability))},
           {"max event", FormatBytes(topic.max_event_bytes)},
+          {"archive", topic.keep_nothing ? "-"
+                      : topic.archive    ? "if the hub has a lake"
+                                         : "off"},
           {"description", Printable(topic.description)},
           {"created", FormatSecond(topic.create_time)}};
 }
@@ -152,10 +158,47 @@ void AppendStatsFields(const client::TopicStats& stats, Fields* fields) {
   fields->emplace_back("readers", FormatCount(stats.readers));
 }
 
+Json ArchiveJson(const client::ArchiveStatus& archive) {
+  return {{"enabled", archive.enabled},
+          {"lag_events", archive.lag_events},
+          {"lag_bytes", archive.lag_bytes},
+          {"lag_seconds", archive.lag ? SecondsJson(*archive.lag) : Json(nullptr)},
+          {"archived_events", archive.archived_events},
+          {"objects", archive.objects},
+          {"missing_events", archive.missing_events},
+          {"last_error", archive.last_error},
+          {"last_error_time",
+           archive.last_error_time ? Json(FormatMoment(*archive.last_error_time)) : Json(nullptr)}};
+}
+
+void AppendArchiveFields(const client::ArchiveStatus& archive, Fields* fields) {
+  fields->emplace_back("archived", absl::StrCat(CountOf(archive.archived_events, "event"), " in ",
+                                                CountOf(archive.objects, "object"),
+                                                archive.enabled ? "" : "; archiving is off"));
+  if (archive.lag_events > 0) {
+    std::string lag = CountAndBytes(archive.lag_events, archive.lag_bytes);
+    if (archive.lag) {
+      absl::StrAppend(&lag, ", for ", FormatAge(absl::Trunc(*archive.lag, absl::Seconds(1))));
+    }
+    fields->emplace_back("not archived", std::move(lag));
+  }
+  if (archive.missing_events > 0) {
+    fields->emplace_back("never archived", absl::StrCat(CountOf(archive.missing_events, "event"),
+                                                        ", deleted before the lake had them"));
+  }
+  if (archive.last_error.empty()) return;
+  fields->emplace_back(
+      "archive error",
+      absl::StrCat(Printable(archive.last_error),
+                   archive.last_error_time
+                       ? absl::StrCat(" (", FormatSecond(*archive.last_error_time), ")")
+                       : ""));
+}
+
 std::string RenderTopics(const std::vector<client::TopicDescription>& topics) {
   Table table({"NAME", ">PARTITIONS", ">EVENTS", ">SIZE", ">MAX AGE", ">MAX BYTES", "DURABILITY",
                ">MAX EVENT", "CREATED", "DESCRIPTION"});
-  for (const auto& [topic, stats, findings] : topics) {
+  for (const auto& [topic, stats, findings, archive] : topics) {
     table.AddRow({topic.name, FormatCount(topic.partitions), FormatCount(stats.events),
                   FormatBytes(stats.bytes), MaxAge(topic), MaxBytes(topic),
                   std::string(DurabilityName(topic.default_durability)),

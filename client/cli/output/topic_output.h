@@ -20,6 +20,10 @@ Json PartitionsJson(const std::vector<client::PartitionInfo>& partitions);
 Fields TopicFields(const client::Topic& topic);
 void AppendStatsFields(const client::TopicStats& stats, Fields* fields);
 
+// How far a topic or a hub is archived.
+Json ArchiveJson(const client::ArchiveStatus& archive);
+void AppendArchiveFields(const client::ArchiveStatus& archive, Fields* fields);
+
 std::string RenderTopics(const std::vector<client::TopicDescription>& topics);
 std::string RenderPartitions(const std::vector<client::PartitionInfo>& partitions, absl::Time now);
 

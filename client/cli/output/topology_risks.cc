@@ -62,6 +62,7 @@ void Set(const std::string& path, const std::string& value, client::Topic& topic
   }
   if (path == "retention.none") topic.keep_nothing = IsTrue(value);
   if (path == "retention.refuse_when_full") topic.refuse_when_full = IsTrue(value);
+  if (path == "archive") topic.archive = value.empty() || IsTrue(value);
 }
 
 void Set(const std::string& path, const std::string& value, client::Subscription& subscription) {
@@ -136,6 +137,9 @@ Risks RisksOf(const client::Topic& from, const client::Topic& to) {
                           (!to.keep_until_acked || LimitOf(to.keep_until_acked_max_bytes) <
                                                        LimitOf(from.keep_until_acked_max_bytes));
   if (waits_less) risks.emplace_back("deletes events that subscriptions have not acked yet");
+  if (from.archive && !to.archive) {
+    risks.emplace_back("deletes events that the hub's lake, if it has one, does not have yet");
+  }
   return risks;
 }
 

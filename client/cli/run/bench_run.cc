@@ -159,6 +159,7 @@ absl::StatusOr<BenchResult> RunBench(const Context& context, const BenchOptions&
   settings.name = topic;
   settings.partitions = options.partitions;
   settings.description = "Made by `eventhub bench`.";
+  settings.archive = false;  // They are no facts, and the lake would keep them for ever.
   interrupt.OnRaise([] {
     std::fputs("eventhub: waiting for the hub to create a topic (press Ctrl-C again to give up)\n",
                stderr);

@@ -61,6 +61,8 @@ enum class ErrorReason {
   kTooManyLinks = 41,            // The hub has as many links as it may have.
   kCopiesInFlight = 42,          // Too many copies of requests are in flight: `retry_delay`.
   kTooManyCopies = 43,           // The copies of the request exceed the hub's memory for them.
+  kNotArchived = 50,             // The hub's lake lacks events that would be lost.
+  kArchiveBehind = 51,           // No room for events until the hub's lake has earlier ones.
 };
 
 // The reason's name in the contract without its prefix, e.g. "TOPIC_NOT_FOUND"; "UNSPECIFIED" for

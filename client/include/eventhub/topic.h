@@ -62,6 +62,9 @@ struct Topic {
   // An event with the `source` and `id` of an earlier one is not appended if the earlier one is at
   // most this old; 1 s to 30 days, or 0: no deduplication.
   absl::Duration deduplication_window = absl::ZeroDuration();
+  // Events are archived in the hub's lake, if it has one, and none is trimmed before. A topic that
+  // keeps nothing is not archived.
+  bool archive = true;
   // Set by the hub.
   absl::Time create_time = absl::InfinitePast();
 };
@@ -80,6 +83,7 @@ struct TopicUpdate {
   std::optional<uint32_t> max_event_bytes{};
   std::optional<std::string> description{};
   std::optional<absl::Duration> deduplication_window{};  // 0: none.
+  std::optional<bool> archive{};
 };
 
 // Dependents that are deleted together with a topic. A topic with dependents that are not named
@@ -89,6 +93,9 @@ struct TopicDeletion {
   bool delete_routes = false;  // Routes whose source is the topic.
   // Open dead letters in the topic are discarded; events that exist nowhere else are lost.
   bool discard_dead_letters = false;
+  // The topic is deleted even if the hub's lake lacks events of it, which are lost. Otherwise they
+  // are archived first.
+  bool drop_unarchived = false;
 };
 
 // The contents of a topic, and its counters since the hub started. Bytes are of encoded events.
@@ -109,12 +116,30 @@ struct TopicStats {
   uint64_t removed_events = 0;    // Superseded and removed, ever; only with `latest_per_key`.
 };
 
+// How far a topic, or a hub, is archived in the hub's lake.
+struct ArchiveStatus {
+  bool enabled = false;
+  // Events that the lake does not have yet.
+  uint64_t lag_events = 0;
+  uint64_t lag_bytes = 0;
+  // How long the oldest of them has been waiting; unset if there are none.
+  std::optional<absl::Duration> lag{};
+  uint64_t archived_events = 0;
+  uint64_t objects = 0;
+  uint64_t missing_events = 0;  // Deleted before the lake had them.
+  // Why the last attempt to archive failed, and when; empty and unset if it succeeded.
+  std::string last_error{};
+  std::optional<absl::Time> last_error_time{};
+};
+
 // A topic and its state.
 struct TopicDescription {
   Topic topic{};
   TopicStats stats{};
   // Why the topic holds more than its retention allows, in words; empty if it does not.
   std::vector<std::string> findings{};
+  // Unset if the hub has no lake.
+  std::optional<ArchiveStatus> archive{};
 };
 
 // The state of a partition.
@@ -125,6 +150,9 @@ struct PartitionInfo {
   uint64_t bytes = 0;
   std::optional<absl::Time> last_append_time{};  // Unset if no event is kept.
   uint64_t removed_events = 0;                   // As in TopicStats.
+  // The lake has the events before this offset, but for those missing there for ever. Unset if the
+  // topic is not archived.
+  std::optional<int64_t> archived_offset{};
 };
 
 // An address that a hub listens on.
@@ -159,6 +187,15 @@ struct ConnectionStats {
   uint64_t shed = 0;     // Closed because memory was short.
 };
 
+// The lake of a hub.
+struct LakeStats {
+  std::string location{};
+  uint32_t topics = 0;     // Archived ones.
+  ArchiveStatus totals{};  // `lag` is the longest.
+  // What needs attention; empty if archiving keeps up.
+  std::vector<std::string> findings{};
+};
+
 // The state and the counters of a hub; see GetStatsResponse in eventhub/v1/admin.proto.
 struct HubStats {
   std::string version{};
@@ -186,6 +223,7 @@ struct HubStats {
   std::string clock_doubt{};
   MemoryStats memory{};
   ConnectionStats connections{};
+  std::optional<LakeStats> lake{};  // Unset if the hub has none.
 };
 
 // The health of a service, as in grpc.health.v1.

@@ -36,6 +36,7 @@ Topic FromProto(const v1::Topic& proto) {
   if (proto.has_deduplication_window()) {
     topic.deduplication_window = FromProto(proto.deduplication_window());
   }
+  topic.archive = proto.archive() || !proto.has_archive();
   if (proto.has_create_time()) topic.create_time = FromProto(proto.create_time());
   return topic;
 }
@@ -63,6 +64,7 @@ v1::Topic ToProto(const Topic& topic) {
   if (topic.deduplication_window != absl::ZeroDuration()) {
     ToProto(topic.deduplication_window, *proto.mutable_deduplication_window());
   }
+  if (!topic.archive) proto.set_archive(false);
   return proto;
 }
 
@@ -123,6 +125,10 @@ v1::UpdateTopicRequest ToProto(const std::string& name, const TopicUpdate& updat
     }
     mask.add_paths("deduplication_window");
   }
+  if (update.archive) {
+    topic.set_archive(*update.archive);
+    mask.add_paths("archive");
+  }
   return proto;
 }
 
@@ -145,6 +151,19 @@ TopicStats FromProto(const v1::TopicStats& proto) {
   return stats;
 }
 
+ArchiveStatus FromProto(const v1::ArchiveStatus& proto) {
+  ArchiveStatus status{.enabled = proto.enabled(),
+                       .lag_events = proto.lag_events(),
+                       .lag_bytes = proto.lag_bytes(),
+                       .archived_events = proto.archived_events(),
+                       .objects = proto.objects(),
+                       .missing_events = proto.missing_events(),
+                       .last_error = proto.last_error()};
+  if (proto.has_lag()) status.lag = FromProto(proto.lag());
+  if (proto.has_last_error_time()) status.last_error_time = FromProto(proto.last_error_time());
+  return status;
+}
+
 PartitionInfo FromProto(const v1::PartitionInfo& proto) {
   PartitionInfo info;
   info.partition = proto.partition();
@@ -152,6 +171,7 @@ PartitionInfo FromProto(const v1::PartitionInfo& proto) {
   info.end_offset = proto.end_offset();
   info.bytes = proto.bytes();
   info.removed_events = proto.removed_events();
+  if (proto.has_archived_offset()) info.archived_offset = proto.archived_offset();
   if (proto.has_last_append_time()) info.last_append_time = FromProto(proto.last_append_time());
   return info;
 }
@@ -197,6 +217,13 @@ HubStats FromProto(const v1::GetStatsResponse& proto) {
                        .accepted = proto.connections().accepted(),
                        .refused = proto.connections().refused(),
                        .shed = proto.connections().shed()};
+  if (proto.has_lake()) {
+    stats.lake =
+        LakeStats{.location = proto.lake().location(),
+                  .topics = proto.lake().topics(),
+                  .totals = FromProto(proto.lake().totals()),
+                  .findings = {proto.lake().findings().begin(), proto.lake().findings().end()}};
+  }
   return stats;
 }
 

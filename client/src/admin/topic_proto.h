@@ -11,6 +11,7 @@ v1::Topic ToProto(const Topic& topic);
 // The changed fields and the mask that names them.
 v1::UpdateTopicRequest ToProto(const std::string& name, const TopicUpdate& update);
 TopicStats FromProto(const v1::TopicStats& proto);
+ArchiveStatus FromProto(const v1::ArchiveStatus& proto);
 PartitionInfo FromProto(const v1::PartitionInfo& proto);
 HubStats FromProto(const v1::GetStatsResponse& proto);
 

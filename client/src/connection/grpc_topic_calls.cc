@@ -16,9 +16,11 @@ absl::StatusOr<TopicDescription> GrpcTopicCalls::GetTopic(const std::string& nam
                                                           absl::Duration timeout) {
   ASSIGN_OR_RETURN(const auto response,
                    service_.Query(&Stub::GetTopic, Named<v1::GetTopicRequest>(name), timeout));
-  return TopicDescription{FromProto(response.topic()),
-                          FromProto(response.stats()),
-                          {response.findings().begin(), response.findings().end()}};
+  TopicDescription topic{.topic = FromProto(response.topic()),
+                         .stats = FromProto(response.stats()),
+                         .findings = {response.findings().begin(), response.findings().end()}};
+  if (response.has_archive()) topic.archive = FromProto(response.archive());
+  return topic;
 }
 
 absl::StatusOr<Page<Topic>> GrpcTopicCalls::ListTopics(uint32_t page_size,
@@ -46,6 +48,7 @@ absl::Status GrpcTopicCalls::DeleteTopic(const std::string& name, const TopicDel
   request.set_delete_subscriptions(deletion.delete_subscriptions);
   request.set_delete_routes(deletion.delete_routes);
   request.set_discard_dead_letters(deletion.discard_dead_letters);
+  request.set_drop_unarchived(deletion.drop_unarchived);
   return service_.Call(&Stub::DeleteTopic, request, timeout).status();
 }
 

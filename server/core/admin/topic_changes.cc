@@ -54,6 +54,11 @@ absl::Status UpdateTopicTask::Update(CommitBuilder& commit) {
       return TopicInUse(topic_->name(), use);
     }
     RETURN_IF_ERROR(users.CheckNoLetters(topic_->name()));
+    // Who switches archiving off at the same time says that the rest may be lost.
+    const uint64_t unarchived = CountUnarchived(*topic_);
+    if (unarchived > 0 && (settings_->archive() || !settings_->has_archive())) {
+      return NotArchived(topic_->name(), unarchived);
+    }
   }
   if (added != 0) {
     RETURN_IF_ERROR(topics_.Take(added * (1 + subscriptions_.PendingOf(*topic_).size())));
@@ -125,6 +130,8 @@ absl::Status DeleteTopicTask::Delete(CommitBuilder& commit) {
   if (topic_->closing()) return TopicNotFound(topic_->name());
   const auto subscriptions = subscriptions_.PendingOf(*topic_);
   RETURN_IF_ERROR(CheckUnused(subscriptions));
+  const uint64_t unarchived = request_.drop_unarchived() ? 0 : CountUnarchived(*topic_);
+  if (unarchived > 0) return NotArchived(topic_->name(), unarchived);
   deleted_routes_ = routes_.pending().From(topic_->name());
   for (const RouteIndex::RoutePtr& route : deleted_routes_) {
     routes_.Delete(route->name(), commit);

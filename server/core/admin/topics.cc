@@ -51,15 +51,26 @@ bool IsOpenLetters(const absl::Status& status) {
   return detail.has_value() && detail->reason() == v1::ErrorDetail::REASON_OPEN_DEAD_LETTERS;
 }
 
+bool IsNotArchived(const absl::Status& status) {
+  const std::optional<v1::ErrorDetail> detail = DetailOf(status);
+  return detail.has_value() && detail->reason() == v1::ErrorDetail::REASON_NOT_ARCHIVED;
+}
+
+// Says why the events could not be archived.
+absl::Status WithCause(const absl::Status& not_archived, const absl::Status& cause) {
+  return WithMessage(not_archived, absl::StrCat(not_archived.message(), ": ", cause.message()));
+}
+
 }  // namespace
 
 Topics::Topics(TopicStore& store, RouteTable& routes, Subscriptions& subscriptions,
-               const Links& links, LogWriter& writer, const Clock& clock, const AdminLog& admin_log,
-               OnEmptied on_emptied)
+               const Links& links, Archives* archives, LogWriter& writer, const Clock& clock,
+               const AdminLog& admin_log, OnEmptied on_emptied)
     : store_(store),
       routes_(routes),
       subscriptions_(subscriptions),
       links_(links),
+      archives_(archives),
       writer_(writer),
       clock_(clock),
       admin_log_(admin_log),
@@ -77,20 +88,34 @@ void Topics::Create(const Caller& caller, const v1::Topic& topic, TopicDone done
 }
 
 void Topics::Update(const Caller& caller, const v1::UpdateTopicRequest& request, TopicDone done) {
+  done = admin_log_.Noting(
+      caller, UpdateNote("topic", request.topic().name(), request.update_mask()), std::move(done));
+  UpdateOrArchive(caller, request, /*archive=*/true, std::move(done));
+}
+
+void Topics::UpdateOrArchive(const Caller& caller, const v1::UpdateTopicRequest& request,
+                             bool archive, TopicDone done) {
   absl::StatusOr<std::shared_ptr<Topic>> topic =
       catalog().Require("topic.name", request.topic().name());
   if (!topic.ok()) {
     std::move(done)(topic.status());
     return;
   }
-  const TopicId id = (*topic)->id();
-  done = admin_log_.Noting(
-      caller, UpdateNote("topic", request.topic().name(), request.update_mask()), std::move(done));
   writer_.Submit(std::make_unique<UpdateTopicTask>(
-                     store_, subscriptions_.catalog(), *std::move(topic), request,
-                     [this, id, done = std::move(done)](absl::StatusOr<v1::Topic> changed) mutable {
-                       if (changed.ok() && changed->retention().none()) on_emptied_(id);
-                       std::move(done)(std::move(changed));
+                     store_, subscriptions_.catalog(), *topic, request,
+                     [this, topic = *topic, caller, request, archive,
+                      done = std::move(done)](absl::StatusOr<v1::Topic> changed) mutable {
+                       if (changed.ok() && changed->retention().none()) on_emptied_(topic->id());
+                       if (!archive || !IsNotArchived(changed.status())) {
+                         return std::move(done)(std::move(changed));
+                       }
+                       archives_->Flush(
+                           topic, [this, caller, request, refused = changed.status(),
+                                   done = std::move(done)](const absl::Status& archived) mutable {
+                             if (!archived.ok())
+                               return std::move(done)(WithCause(refused, archived));
+                             UpdateOrArchive(caller, request, /*archive=*/false, std::move(done));
+                           });
                      }),
                  caller.flow());
 }
@@ -99,11 +124,13 @@ void Topics::Delete(const Caller& caller, const v1::DeleteTopicRequest& request,
   std::string note = absl::StrCat("deleted topic ", request.name());
   if (request.delete_subscriptions()) note += ", with its subscriptions";
   if (request.delete_routes()) note += ", with its routes";
-  DeleteOrDiscard(caller, request, admin_log_.Noting(caller, std::move(note), std::move(done)));
+  if (request.drop_unarchived()) note += ", archived or not";
+  DeleteOrDiscard(caller, request, /*archive=*/true,
+                  admin_log_.Noting(caller, std::move(note), std::move(done)));
 }
 
 void Topics::DeleteOrDiscard(const Caller& caller, const v1::DeleteTopicRequest& request,
-                             StatusDone done) {
+                             bool archive, StatusDone done) {
   absl::StatusOr<std::shared_ptr<Topic>> topic = catalog().Require("name", request.name());
   if (!topic.ok()) {
     std::move(done)(topic.status());
@@ -111,19 +138,29 @@ void Topics::DeleteOrDiscard(const Caller& caller, const v1::DeleteTopicRequest&
   }
   writer_.Submit(std::make_unique<DeleteTopicTask>(
                      store_, routes_, subscriptions_.catalog(), links_.catalog(), *topic, request,
-                     [this, topic = *topic, caller, request,
+                     [this, topic = *topic, caller, request, archive,
                       done = std::move(done)](absl::Status status) mutable {
                        if (status.ok()) on_emptied_(topic->id());
+                       if (archive && IsNotArchived(status)) {
+                         return archives_->Flush(
+                             topic, [this, caller, request, refused = status,
+                                     done = std::move(done)](const absl::Status& archived) mutable {
+                               if (!archived.ok()) {
+                                 return std::move(done)(WithCause(refused, archived));
+                               }
+                               DeleteOrDiscard(caller, request, /*archive=*/false, std::move(done));
+                             });
+                       }
                        if (!request.discard_dead_letters() || !IsOpenLetters(status)) {
                          return std::move(done)(std::move(status));
                        }
                        // Nothing else prevents the deletion.
                        subscriptions_.dead_letters().DiscardIn(
                            caller, std::move(topic),
-                           [this, caller, request,
+                           [this, caller, request, archive,
                             done = std::move(done)](const absl::Status& discarded) mutable {
                              if (!discarded.ok()) return std::move(done)(discarded);
-                             DeleteOrDiscard(caller, request, std::move(done));
+                             DeleteOrDiscard(caller, request, archive, std::move(done));
                            });
                      }),
                  caller.flow());
@@ -136,6 +173,11 @@ absl::StatusOr<v1::GetTopicResponse> Topics::Get(const Caller& /*caller*/,
   *response.mutable_topic() = *topic->view()->settings;
   *response.mutable_stats() = topic->Stats();
   if (std::string why = topic->held_back().why; !why.empty()) response.add_findings(std::move(why));
+  if (archives_ == nullptr) return response;
+  *response.mutable_archive() = archives_->Describe(topic);
+  if (std::string finding = archives_->Finding(topic); !finding.empty()) {
+    response.add_findings(std::move(finding));
+  }
   return response;
 }
 
@@ -161,7 +203,13 @@ absl::StatusOr<v1::ListPartitionsResponse> Topics::ListPartitions(
   }
   v1::ListPartitionsResponse response;
   const size_t last = std::min(first + PageSize(request.page_size()), view->partitions.size());
-  for (size_t p = first; p < last; ++p) *response.add_partitions() = Describe(*view->partitions[p]);
+  const ArchiveHold& hold = topic->archive_hold();
+  for (size_t p = first; p < last; ++p) {
+    v1::PartitionInfo& info = *response.add_partitions();
+    info = Describe(*view->partitions[p]);
+    if (!hold.active()) continue;
+    info.set_archived_offset(hold.ConfirmedTo(PartitionId(static_cast<uint32_t>(p))).value());
+  }
   if (last < view->partitions.size()) response.set_next_page_token(absl::StrCat(last));
   return response;
 }

@@ -10,6 +10,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "eventhub/v1/admin.pb.h"
+#include "server/core/archive/archives.h"
 #include "server/core/base/admin_log.h"
 #include "server/core/base/caller.h"
 #include "server/core/link/links.h"
@@ -29,9 +30,11 @@ class Topics {
   // Called with topics whose events were all dropped at once, so that their space can be reclaimed.
   using OnEmptied = absl::AnyInvocable<void(TopicId)>;
 
-  // The arguments outlive this object and everything that it submitted.
+  // The arguments outlive this object and everything that it submitted. `archives`: null if the hub
+  // has no lake.
   Topics(TopicStore& store, RouteTable& routes, Subscriptions& subscriptions, const Links& links,
-         LogWriter& writer, const Clock& clock, const AdminLog& admin_log, OnEmptied on_emptied);
+         Archives* archives, LogWriter& writer, const Clock& clock, const AdminLog& admin_log,
+         OnEmptied on_emptied);
 
   void Create(const Caller& caller, const v1::Topic& topic, TopicDone done);
   void Update(const Caller& caller, const v1::UpdateTopicRequest& request, TopicDone done);
@@ -54,13 +57,17 @@ class Topics {
   void AddTo(v1::GetStatsResponse* stats) const;
 
  private:
-  void DeleteOrDiscard(const Caller& caller, const v1::DeleteTopicRequest& request,
+  // `archive`: whether the topic's events are to be archived first, if they are not.
+  void UpdateOrArchive(const Caller& caller, const v1::UpdateTopicRequest& request, bool archive,
+                       TopicDone done);
+  void DeleteOrDiscard(const Caller& caller, const v1::DeleteTopicRequest& request, bool archive,
                        StatusDone done);
 
   TopicStore& store_;
   RouteTable& routes_;
   Subscriptions& subscriptions_;
   const Links& links_;
+  Archives* const archives_;
   LogWriter& writer_;
   const Clock& clock_;
   const AdminLog& admin_log_;

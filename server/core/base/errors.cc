@@ -363,6 +363,21 @@ absl::Status TopicFull(absl::string_view topic, uint64_t held_bytes, uint64_t ma
               RetryAfter(retry_delay), ErrorDetail::REASON_TOPIC_FULL);
 }
 
+absl::Status NotArchived(absl::string_view topic, uint64_t events, absl::string_view why) {
+  return Make(absl::StatusCode::kFailedPrecondition,
+              absl::StrCat("the lake lacks ", events, " events of topic ", topic,
+                           ", which would be lost", why.empty() ? "" : ": ", why),
+              {}, ErrorDetail::REASON_NOT_ARCHIVED);
+}
+
+absl::Status ArchiveBehind(absl::string_view topic, absl::Duration retry_delay) {
+  return Make(absl::StatusCode::kResourceExhausted,
+              absl::StrCat("topic ", topic,
+                           " takes no events until the lake has those that its retention would "
+                           "delete: they exceed --lake_max_lag"),
+              RetryAfter(retry_delay), ErrorDetail::REASON_ARCHIVE_BEHIND);
+}
+
 absl::Status RouteNotFound(absl::string_view route) {
   return Make(absl::StatusCode::kNotFound, absl::StrCat("route ", route, " does not exist"), {},
               ErrorDetail::REASON_ROUTE_NOT_FOUND);

@@ -85,6 +85,10 @@ absl::Status TooMuchForFilters(size_t wanted, size_t limit);
 absl::Status TooManyPartitions(size_t more, size_t present, size_t max);
 absl::Status TopicFull(absl::string_view topic, uint64_t held_bytes, uint64_t max_bytes,
                        absl::Duration retry_delay);
+// The lake lacks events of a topic that is to be deleted or emptied.
+absl::Status NotArchived(absl::string_view topic, uint64_t events, absl::string_view why = "");
+// The topic takes no further events until the lake has those that retention would delete.
+absl::Status ArchiveBehind(absl::string_view topic, absl::Duration retry_delay);
 absl::Status RouteNotFound(absl::string_view route);
 absl::Status RouteExists(absl::string_view route);
 // `problem` contains the path.

@@ -39,6 +39,12 @@ class CompactTask final : public CommitTask {
 
   void Prepare(CommitBuilder& commit) override {
     if (topic_->closing()) return;
+    // Archiving may have been switched on since the step was decided.
+    const Offset end = rewritten_.batches.empty() ? state_.next : rewritten_.batches.back().end();
+    if (std::max(end, state_.next) > topic_->archive_hold().Of(log_.id())) {
+      refused_ = absl::AbortedError("the lake does not have these events yet");
+      return;
+    }
     // First, since it may fail.
     refused_ = topic_->latest().Remove(log_.id(), gone_markers_, commit);
     if (!refused_.ok()) return;
@@ -82,7 +88,8 @@ absl::Status TopicCompaction::Run(const Cancellation& cancellation) {
       absl::Status status = pass.topic->closing() ? absl::OkStatus() : Advance(pass);
       if (pass.topic->closing() || !status.ok()) pass.state.next = pass.state.end.offset;
       // A deletion may have removed the events during the step.
-      if (!status.ok() && !pass.topic->closing()) first_error.Update(status);
+      const bool waits = absl::IsAborted(status);
+      if (!status.ok() && !waits && !pass.topic->closing()) first_error.Update(status);
     }
     passes.erase(std::remove_if(passes.begin(), passes.end(),
                                 [](const Pass& pass) { return !pass.state.in_progress(); }),
@@ -103,7 +110,9 @@ std::vector<TopicCompaction::Pass> TopicCompaction::DuePasses(absl::Status* firs
       const absl::Status begun = BeginIfDue(pass, ToDuration(latest.min_age()));
       if (topic->closing()) break;  // A deletion may have removed the events meanwhile.
       first_error->Update(begun);
-      if (begun.ok() && pass.state.in_progress()) passes.push_back(std::move(pass));
+      // A pass that began before archiving was switched on waits for the lake.
+      const bool archived = pass.state.end.offset <= topic->archive_hold().Of(log->id());
+      if (begun.ok() && pass.state.in_progress() && archived) passes.push_back(std::move(pass));
     }
   }
   return passes;
@@ -133,6 +142,12 @@ absl::Status TopicCompaction::BeginIfDue(Pass& pass, absl::Duration min_age) con
     bounds.end = to.offset;
     bounds.end_bytes = to.bytes_before;
     ASSIGN_OR_RETURN(to, store_.SeekTime(log.topic(), log.id(), bounds, now - min_age));
+  }
+  const Offset archived = pass.topic->archive_hold().Of(log.id());
+  if (archived < to.offset) {
+    if (archived <= log.start()) return absl::OkStatus();
+    ASSIGN_OR_RETURN(const BatchInfo next, store_.FindBatch(log.topic(), log.id(), archived));
+    to = {next.base, next.header.bytes_before};
   }
   if (to.offset <= state.compacted_to.offset || appended(to) < due) return absl::OkStatus();
   state.next = log.start();

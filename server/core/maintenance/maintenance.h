@@ -52,6 +52,9 @@ class Maintenance {
   // Cancels the running jobs and starts no more. The other methods may still be called.
   void Stop() { jobs_.Stop(); }
 
+  // Applies the limits of topics now instead of after the next interval.
+  void TrimSoon() { jobs_.RunSoon("retention"); }
+
   // Schedules compaction to reclaim the space of trimmed or deleted data of a topic.
   void ReclaimSoon(TopicId topic);
 

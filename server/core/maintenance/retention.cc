@@ -58,7 +58,7 @@ Retention::Retention(const RetentionOptions& options, const TopicCatalog& catalo
     : options_(options),
       catalog_(catalog),
       subscriptions_(subscriptions),
-      planner_(subscriptions, store, marks_),
+      planner_(subscriptions, store, marks_, options.archive_lag),
       store_(store),
       writer_(writer),
       clock_(clock),

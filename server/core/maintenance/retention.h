@@ -27,6 +27,7 @@ struct RetentionOptions {
   absl::Duration producer_expiry = absl::Hours(7 * 24);
   // Disk space is reclaimed once this much of a topic was trimmed. Bytes.
   uint64_t reclaim_bytes = uint64_t{64} << 20;
+  ArchiveLagLimits archive_lag{};
 };
 
 // Works in pieces: each commit contains a bounded part of the work, and publishers get their turn

@@ -18,6 +18,8 @@ struct TrimPlan {
     Offset needed = Offset::Max();
     // See CommitBuilder::Trim.
     std::vector<Offset> batches{};
+    // The first event that was to be kept for the lake when the plan was made.
+    Offset unarchived = Offset::Max();
   };
 
   // The settings used for the plan; others would yield another plan.

@@ -57,16 +57,26 @@ absl::StatusOr<TrimPlan> TrimPlanner::Plan(Topic& topic, absl::Time now) const {
     const LogPosition start{range.log->start(), range.log->start_bytes()};
     if (range.from.offset > start.offset) beyond.push_back({range.log, start, range.from});
   }
+  std::vector<Offset> unarchived_from;
+  for (const Range& range : beyond) {
+    unarchived_from.push_back(topic.archive_hold().Of(range.log->id()));
+  }
+  ASSIGN_OR_RETURN(const Ranges unarchived, Unarchived(topic, beyond, now));
   std::vector<NeededFrom> needed;
   Ranges held;
   if (!beyond.empty()) {
     ASSIGN_OR_RETURN(held, Needed(topic, retention, std::move(beyond), &needed));
   }
-  RETURN_IF_ERROR(NoteHeldBack(topic, retention, held));
+  for (size_t i = 0; i < held.size(); ++i) {
+    if (unarchived[i].from.offset < held[i].from.offset) held[i].from = unarchived[i].from;
+  }
+  RETURN_IF_ERROR(NoteHeldBack(topic, retention, held, BytesOf(unarchived)));
   TrimPlan plan{view->settings, {}};
   for (size_t i = 0; i < held.size(); ++i) {
     const auto& [log, from, to] = held[i];
-    if (from.offset > log->start()) plan.cuts.push_back({log, from, needed[i].first});
+    if (from.offset > log->start()) {
+      plan.cuts.push_back({log, from, needed[i].first, {}, unarchived_from[i]});
+    }
   }
   return plan;
 }
@@ -167,17 +177,50 @@ absl::StatusOr<TrimPlanner::Ranges> TrimPlanner::Needed(const Topic& topic,
   return limit == 0 ? std::move(beyond) : Newest(std::move(beyond), limit);
 }
 
+absl::StatusOr<TrimPlanner::Ranges> TrimPlanner::Unarchived(Topic& topic, Ranges beyond,
+                                                            absl::Time now) const {
+  for (auto& [log, from, to] : beyond) {
+    const Offset first = topic.archive_hold().Of(log->id());
+    if (first >= to.offset) {
+      from = to;
+    } else if (first > from.offset) {
+      ASSIGN_OR_RETURN(const BatchInfo batch, store_.FindBatch(log->topic(), log->id(), first));
+      from = {batch.base, batch.header.bytes_before};
+    }
+  }
+  const bool ages = archive_lag_.age != absl::InfiniteDuration() && now != absl::InfinitePast();
+  if (archive_lag_.drop) {
+    ASSIGN_OR_RETURN(beyond, Newest(std::move(beyond), archive_lag_.bytes));
+    return ages ? Since(std::move(beyond), now - archive_lag_.age) : std::move(beyond);
+  }
+  const uint64_t bytes = BytesOf(beyond);
+  bool too_much = bytes >= archive_lag_.bytes;
+  if (ages && bytes > 0 && !too_much) {
+    ASSIGN_OR_RETURN(const Ranges young, Since(beyond, now - archive_lag_.age));
+    too_much = BytesOf(young) < bytes;
+  }
+  // Until the next plan, the topic may grow by what is missing to the limit.
+  topic.SetArchiveFullAt(bytes == 0 ? UINT64_MAX
+                         : too_much ? 0
+                                    : topic.held_bytes() + archive_lag_.bytes - bytes);
+  return beyond;
+}
+
 absl::Status TrimPlanner::NoteHeldBack(Topic& topic, const v1::Retention& retention,
-                                       const Ranges& held) const {
+                                       const Ranges& held, uint64_t unarchived) const {
   Topic::HeldBack held_back;
   held_back.bytes = BytesOf(held);
+  held_back.archive_bytes = unarchived;
   if (held_back.bytes > 0) {
     std::vector<NeededFrom> limits;
     for (const Range& range : held) limits.push_back({range.log->id(), range.to.offset});
     ASSIGN_OR_RETURN(const std::string holders, subscriptions_.dead_letters().DescribeHolders(
                                                     topic, retention.keep_until_acked(), limits));
-    held_back.why =
-        absl::StrCat("retention keeps ", held_back.bytes, " bytes beyond its limits, ", holders);
+    // What only the lake needs is reported with the archive.
+    if (!holders.empty()) {
+      held_back.why =
+          absl::StrCat("retention keeps ", held_back.bytes, " bytes beyond its limits, ", holders);
+    }
   }
   topic.SetHeldBack(std::move(held_back));
   return absl::OkStatus();

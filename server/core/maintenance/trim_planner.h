@@ -16,6 +16,17 @@
 
 namespace eventhub {
 
+// What is kept for the lake while it is behind, in each topic, beyond the limits of the topic.
+struct ArchiveLagLimits {
+  // The size of the events, in encoded bytes.
+  uint64_t bytes = uint64_t{10} << 30;
+  // The age of the oldest of them.
+  absl::Duration age = absl::InfiniteDuration();
+  // Beyond the limits: true: the oldest of these events are deleted, and the lake never has them;
+  // false: the topic refuses further events.
+  bool drop = false;
+};
+
 // Both limits are cuts in time: events appended before the cut are trimmed. For a limit by size the
 // cut is the earliest time that leaves at most the limit, over all partitions of the topic; of the
 // events appended at the time just before it, each partition keeps its share of the remaining room.
@@ -27,8 +38,9 @@ namespace eventhub {
 class TrimPlanner {
  public:
   // The arguments outlive this object.
-  TrimPlanner(const Subscriptions& subscriptions, const LogStore& store, const AgeMarks& marks)
-      : subscriptions_(subscriptions), store_(store), marks_(marks) {}
+  TrimPlanner(const Subscriptions& subscriptions, const LogStore& store, const AgeMarks& marks,
+              const ArchiveLagLimits& archive_lag = {})
+      : subscriptions_(subscriptions), store_(store), marks_(marks), archive_lag_(archive_lag) {}
 
   // Returns the new starts of the topic's partitions; unchanged partitions have no cut. Ages are
   // measured at `now`, which is the infinite past while nothing expires by age. Records in the
@@ -59,11 +71,17 @@ class TrimPlanner {
   // Stores in `needed` the first offsets that subscriptions need.
   absl::StatusOr<Ranges> Needed(const Topic& topic, const v1::Retention& retention, Ranges beyond,
                                 std::vector<NeededFrom>* needed) const;
-  absl::Status NoteHeldBack(Topic& topic, const v1::Retention& retention, const Ranges& held) const;
+  // The part of the ranges `beyond` the limits that is kept for the lake. Makes the topic refuse
+  // events if that is too much.
+  absl::StatusOr<Ranges> Unarchived(Topic& topic, Ranges beyond, absl::Time now) const;
+  // `unarchived`: the bytes of `held` that are kept for the lake.
+  absl::Status NoteHeldBack(Topic& topic, const v1::Retention& retention, const Ranges& held,
+                            uint64_t unarchived) const;
 
   const Subscriptions& subscriptions_;
   const LogStore& store_;
   const AgeMarks& marks_;
+  const ArchiveLagLimits archive_lag_;
 };
 
 }  // namespace eventhub

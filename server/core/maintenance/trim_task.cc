@@ -31,6 +31,8 @@ void TrimTask::Prepare(CommitBuilder& commit) {
   for (size_t i = 0; i < needed.size(); ++i) {
     const TrimPlan::Cut& cut = plan_.cuts[i];
     if (needed[i].first < std::min(cut.needed, cut.start.offset)) continue;
+    const Offset unarchived = topic_->archive_hold().Of(cut.log->id());
+    if (unarchived < std::min(cut.unarchived, cut.start.offset)) continue;
     // The topic may have been emptied since.
     if (cut.start.offset <= cut.log->next_start().offset) continue;
     TrimLog(*topic_, *cut.log, cut.start, commit, cut.batches);

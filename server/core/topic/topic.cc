@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "server/core/topic/topic_settings.h"
+
 namespace eventhub {
 namespace {
 
@@ -11,10 +13,11 @@ constexpr uint64_t kKeylessBytesPerTurn = uint64_t{64} << 10;
 }  // namespace
 
 Topic::Topic(TopicId id, std::string name, const LogStore& store, MemoryMeter* producers,
-             CopyMemory* copies)
+             CopyMemory* copies, bool has_lake)
     : id_(id),
       name_(std::move(name)),
       copies_(copies),
+      archive_hold_(has_lake),
       view_(std::make_shared<TopicView>()),
       producers_(store, id, producers),
       store_(store) {}
@@ -75,6 +78,8 @@ void Topic::SetPending(TopicSettings settings) {
   const v1::Retention& retention = pending_->retention();
   full_at_.store(retention.refuse_when_full() ? retention.max_bytes() : UINT64_MAX,
                  std::memory_order_relaxed);
+  archive_hold_.SetActive(IsArchived(*pending_));
+  if (!archive_hold_.active()) SetArchiveFullAt(UINT64_MAX);
 }
 
 void Topic::SetRoutes(std::shared_ptr<const RouteSet> routes) {

@@ -9,6 +9,7 @@
 
 #include "eventhub/v1/admin.pb.h"
 #include "server/core/base/copy_memory.h"
+#include "server/core/topic/archive_hold.h"
 #include "server/core/topic/identities.h"
 #include "server/core/topic/latest_table.h"
 #include "server/core/topic/producer_table.h"
@@ -50,8 +51,9 @@ struct TopicCounters {
 class Topic {
  public:
   // These, if any, count the memory of producers, and what requests take until they are committed.
+  // `has_lake`: whether the hub archives topics.
   Topic(TopicId id, std::string name, const LogStore& store, MemoryMeter* producers = nullptr,
-        CopyMemory* copies = nullptr);
+        CopyMemory* copies = nullptr, bool has_lake = false);
 
   Topic(const Topic&) = delete;
   Topic& operator=(const Topic&) = delete;
@@ -92,6 +94,17 @@ class Topic {
   // never refuses.
   uint64_t full_at() const { return full_at_.load(std::memory_order_relaxed); }
 
+  // What must be kept until it is archived.
+  ArchiveHold& archive_hold() { return archive_hold_; }
+  const ArchiveHold& archive_hold() const { return archive_hold_; }
+
+  // The topic refuses events while it holds at least this many bytes, since the lake is too far
+  // behind; the largest number if it is not.
+  uint64_t archive_full_at() const { return archive_full_at_.load(std::memory_order_relaxed); }
+  void SetArchiveFullAt(uint64_t bytes) {
+    archive_full_at_.store(bytes, std::memory_order_relaxed);
+  }
+
   // The partition for the keyless events of a request with `bytes` bytes: the same partition for
   // some time, so that batches are large, then the next.
   uint32_t NextKeylessPartition(size_t bytes, size_t partitions);
@@ -105,7 +118,9 @@ class Topic {
   // The bytes that retention kept beyond the limits, and for whom, in words; as of its last pass.
   struct HeldBack {
     uint64_t bytes = 0;
-    std::string why;
+    std::string why;  // Empty if only the lake needs them.
+    // The part that would be kept for the lake alone.
+    uint64_t archive_bytes = 0;
   };
   HeldBack held_back() const;
   void SetHeldBack(HeldBack held_back);
@@ -151,6 +166,8 @@ class Topic {
   // Written only by the commit thread.
   std::atomic<uint64_t> held_bytes_{0};
   std::atomic<uint64_t> full_at_{UINT64_MAX};
+  std::atomic<uint64_t> archive_full_at_{UINT64_MAX};
+  ArchiveHold archive_hold_;
   std::atomic<uint64_t> keyless_bytes_{0};
   VisibleNumber delayed_events_;
 

@@ -22,13 +22,14 @@ namespace eventhub {
 class TopicCatalog {
  public:
   // These, if any, count the memory of the producers of all topics, and what requests to them take
-  // until they are committed.
-  explicit TopicCatalog(MemoryMeter* producers = nullptr, CopyMemory* copies = nullptr)
-      : producers_(producers), copies_(copies) {}
+  // until they are committed. `has_lake`: whether the hub archives topics.
+  explicit TopicCatalog(MemoryMeter* producers = nullptr, CopyMemory* copies = nullptr,
+                        bool has_lake = false)
+      : producers_(producers), copies_(copies), has_lake_(has_lake) {}
 
   // Creates a topic that is not in the catalog yet.
   std::shared_ptr<Topic> Make(TopicId id, const std::string& name, const LogStore& store) const {
-    return std::make_shared<Topic>(id, name, store, producers_, copies_);
+    return std::make_shared<Topic>(id, name, store, producers_, copies_, has_lake_);
   }
 
   // Reads all topics from the store.
@@ -57,6 +58,7 @@ class TopicCatalog {
  private:
   MemoryMeter* const producers_;
   CopyMemory* const copies_;
+  const bool has_lake_;
   mutable Mutex mutex_;
   absl::btree_map<std::string, std::shared_ptr<Topic>> topics_ ABSL_GUARDED_BY(mutex_);
   absl::flat_hash_map<TopicId, std::shared_ptr<Topic>> by_id_ ABSL_GUARDED_BY(mutex_);

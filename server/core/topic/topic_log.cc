@@ -1,5 +1,6 @@
 #include "server/core/topic/topic_log.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "server/core/base/errors.h"
@@ -14,9 +15,21 @@ constexpr absl::Duration kTopicFullRetry = absl::Seconds(1);
 }  // namespace
 
 absl::Status CheckNotFull(const Topic& topic) {
+  const uint64_t held = topic.held_bytes();
   const uint64_t limit = topic.full_at();
-  if (topic.held_bytes() < limit) return absl::OkStatus();
-  return TopicFull(topic.name(), topic.held_bytes(), limit, kTopicFullRetry);
+  if (held >= limit) return TopicFull(topic.name(), held, limit, kTopicFullRetry);
+  if (held < topic.archive_full_at()) return absl::OkStatus();
+  return ArchiveBehind(topic.name(), kTopicFullRetry);
+}
+
+uint64_t CountUnarchived(const Topic& topic) {
+  if (!topic.archive_hold().active()) return 0;
+  uint64_t events = 0;
+  for (const PartitionLog* log : topic.view()->partitions) {
+    const Offset from = std::max(topic.archive_hold().Of(log->id()), log->next_start().offset);
+    if (from < log->next_offset()) events += static_cast<uint64_t>(log->next_offset() - from);
+  }
+  return events;
 }
 
 absl::Status CheckKeepsLetters(const Topic& topic) {

@@ -14,10 +14,15 @@
 
 namespace eventhub {
 
-// Returns RESOURCE_EXHAUSTED if the topic is full (`Retention.refuse_when_full`). Any thread.
+// Returns RESOURCE_EXHAUSTED if the topic is full (`Retention.refuse_when_full`), or if the lake is
+// too far behind. Any thread.
 absl::Status CheckNotFull(const Topic& topic);
 
 // The functions below run on the commit thread.
+
+// Returns the number of events that the topic has and the lake has not confirmed; 0 if it is not
+// archived.
+uint64_t CountUnarchived(const Topic& topic);
 
 // FAILED_PRECONDITION if the topic does not keep every event, as dead letters require.
 absl::Status CheckKeepsLetters(const Topic& topic);

@@ -118,6 +118,7 @@ absl::StatusOr<v1::Topic> NewTopicSettings(const v1::Topic& asked, const TopicLi
     Complete(*topic.mutable_retention()->mutable_latest_per_key());
   }
   *topic.mutable_create_time() = TimestampOf(now);
+  if (topic.archive()) topic.clear_archive();  // Equal settings have one form.
   DropUnknownFields(topic);
   RETURN_IF_ERROR(Check(topic));
   RETURN_IF_ERROR(CheckEventBytes(topic.max_event_bytes(), limits));
@@ -171,10 +172,14 @@ absl::StatusOr<v1::Topic> ChangedTopicSettings(const v1::Topic& current, const v
       if (asked.has_deduplication_window()) {
         *topic.mutable_deduplication_window() = asked.deduplication_window();
       }
+    } else if (path == "archive") {
+      topic.clear_archive();
+      if (asked.has_archive()) topic.set_archive(asked.archive());
     } else {
       return InvalidField("update_mask", absl::StrCat("names ", path, ", which cannot be changed"));
     }
   }
+  if (topic.archive()) topic.clear_archive();
   RETURN_IF_ERROR(CheckLatestKept(current, topic));
   if (topic.retention().has_latest_per_key()) {
     Complete(*topic.mutable_retention()->mutable_latest_per_key());
@@ -190,6 +195,10 @@ absl::StatusOr<v1::Topic> ChangedTopicSettings(const v1::Topic& current, const v
 absl::Duration MaxAgeOf(const v1::Topic& settings) {
   if (!settings.retention().has_max_age()) return absl::InfiniteDuration();
   return ToDuration(settings.retention().max_age());
+}
+
+bool IsArchived(const v1::Topic& settings) {
+  return (settings.archive() || !settings.has_archive()) && !settings.retention().none();
 }
 
 absl::Duration DeduplicationWindowOf(const v1::Topic& settings) {

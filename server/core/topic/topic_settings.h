@@ -42,6 +42,9 @@ absl::StatusOr<v1::Topic> ChangedTopicSettings(const v1::Topic& current, const v
 // The retention limit by age; absl::InfiniteDuration() if there is none.
 absl::Duration MaxAgeOf(const v1::Topic& settings);
 
+// Whether a hub with a lake archives the topic.
+bool IsArchived(const v1::Topic& settings);
+
 // Zero if the topic does not deduplicate.
 absl::Duration DeduplicationWindowOf(const v1::Topic& settings);
 

@@ -116,6 +116,7 @@ class TopicKind final : public TopologyKind {
            LimitOf(keeps.keep_until_acked_max_bytes()) <
                LimitOf(kept.keep_until_acked_max_bytes()) ||
            (keeps.refuse_when_full() && !kept.refuse_when_full()) ||
+           (IsArchived(before) && !IsArchived(after)) ||
            after.max_event_bytes() < before.max_event_bytes();
   }
 

@@ -1,0 +1,62 @@
+// The lake, as the broker sees it.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "server/core/archive/records.pb.h"
+#include "storage/base/types.h"
+
+namespace eventhub {
+
+// A topic of this hub. The id distinguishes it from deleted topics of the same name, whose history
+// the lake keeps.
+struct ArchivedTopic {
+  std::string name;
+  TopicId id;
+};
+
+// Thread-safe. Calls for one topic do not overlap. They may block on a disk or a network, and
+// return an error when the lake is not available; the same call is repeated later.
+class ArchiveTarget {
+ public:
+  // An object that is being written. Nothing of it is visible before Finish, and nothing remains
+  // that a reader of the lake sees if it is destroyed before.
+  class Object {
+   public:
+    virtual ~Object() = default;
+
+    // Adds the next event: partition by partition, in the order of the ranges, and of offsets.
+    // `event` is a valid encoded event.
+    virtual absl::Status Add(PartitionId partition, Offset offset, absl::Time append_time,
+                             absl::string_view event) = 0;
+
+    // Completes the object, durably. Returns what List needs to know of it.
+    virtual absl::StatusOr<std::string> Finish() = 0;
+  };
+
+  virtual ~ArchiveTarget() = default;
+
+  // The sequence of the next object of the topic to be listed.
+  virtual absl::StatusOr<uint64_t> NextSequence(const ArchivedTopic& topic) = 0;
+
+  // Begins an object, whose name follows from the topic and from the hour, the sequence and the
+  // ranges of `object`. It replaces one of that name that an earlier attempt left.
+  virtual absl::StatusOr<std::unique_ptr<Object>> Begin(const ArchivedTopic& topic,
+                                                        const stored::ArchiveObject& object) = 0;
+
+  // Lists a complete object in the manifest of the topic: from then on, its events are part of the
+  // lake. Does nothing if it is listed already. Objects of a topic are listed by sequence.
+  virtual absl::Status List(const ArchivedTopic& topic, const stored::ArchiveObject& object) = 0;
+
+  // Notes that the hub has deleted its topics with ids up to `upto` (inclusive), except the
+  // `present` ones, which are sorted. Their history stays.
+  virtual absl::Status KeepOnly(const std::vector<TopicId>& present, TopicId upto) = 0;
+};
+
+}  // namespace eventhub

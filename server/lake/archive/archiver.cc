@@ -1,0 +1,136 @@
+#include "server/lake/archive/archiver.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace eventhub {
+
+Archiver::Archiver(Archives& archives, ArchiveTarget& lake, const Clock& clock,
+                   ArchiverOptions options)
+    : archives_(archives), lake_(lake), clock_(clock), options_(std::move(options)) {
+  {
+    MutexLock lock(mutex_);
+    look_at_ = clock_.Monotonic();
+    free_at_ = look_at_;
+  }
+  archives_.OnFlush([this] {
+    MutexLock lock(mutex_);
+    flush_ = true;
+    changed_.NotifyAll();
+  });
+  for (int i = 0; i < options_.threads; ++i) threads_.emplace_back([this] { Run(); });
+}
+
+void Archiver::Stop() {
+  {
+    MutexLock lock(mutex_);
+    stopping_ = true;
+    changed_.NotifyAll();
+  }
+  archives_.Stop();
+  for (std::thread& thread : threads_) {
+    if (thread.joinable()) thread.join();
+  }
+}
+
+void Archiver::Run() {
+  while (const std::shared_ptr<TopicArchive> archive = Next()) {
+    Finish(archive,
+           archives_.Advance(*archive, lake_, [this](size_t bytes) { return Pace(bytes); }));
+  }
+}
+
+std::shared_ptr<TopicArchive> Archiver::Next() {
+  MutexLock lock(mutex_);
+  for (;;) {
+    if (stopping_) return nullptr;
+    if (!queue_.empty()) {
+      std::shared_ptr<TopicArchive> next = std::move(queue_.front());
+      queue_.pop_front();
+      return next;
+    }
+    const absl::Duration now = clock_.Monotonic();
+    if (!looking_ && (flush_ || now >= look_at_)) {
+      Look();
+    } else {
+      const absl::Duration wait = looking_ ? options_.look_interval : look_at_ - now;
+      changed_.WaitFor(mutex_, std::clamp(wait, absl::Milliseconds(1), options_.look_interval));
+    }
+  }
+}
+
+void Archiver::TellPresent() {
+  Archives::Present present = archives_.PresentTopics();
+  if (present.topics == told_.topics && present.upto == told_.upto) return;
+  // If it fails, the next look tries again; what the lake lacks is reported with the topics.
+  if (lake_.KeepOnly(present.topics, present.upto).ok()) told_ = std::move(present);
+}
+
+void Archiver::Look() {
+  looking_ = true;
+  flush_ = false;
+  const absl::Duration now = clock_.Monotonic();
+  look_at_ = now + options_.look_interval;
+  mutex_.Unlock();
+  std::vector<std::shared_ptr<TopicArchive>> due;
+  absl::flat_hash_set<TopicId> topics;
+  TellPresent();
+  for (std::shared_ptr<TopicArchive>& archive : archives_.List()) {
+    topics.insert(archive->topic()->id());
+    if (archives_.Due(*archive)) due.push_back(std::move(archive));
+  }
+  mutex_.Lock();
+  looking_ = false;
+  absl::erase_if(failures_,
+                 [&topics](const auto& failure) { return !topics.contains(failure.first); });
+  for (std::shared_ptr<TopicArchive>& archive : due) {
+    const auto failure = failures_.find(archive->topic()->id());
+    const bool waits = failure != failures_.end() && failure->second.retry_at > now;
+    // Somebody waits for a flush, and gets the failure.
+    if (waits && !archive->flushing()) continue;
+    if (busy_.insert(archive.get()).second) queue_.push_back(std::move(archive));
+  }
+  if (!queue_.empty()) changed_.NotifyAll();
+}
+
+void Archiver::Finish(const std::shared_ptr<TopicArchive>& archive, const absl::Status& status) {
+  const TopicId topic = archive->topic()->id();
+  const bool more = status.ok() && archives_.Due(*archive);
+  bool report = false;
+  {
+    MutexLock lock(mutex_);
+    if (stopping_) return;
+    busy_.erase(archive.get());
+    if (status.ok()) {
+      report = failures_.erase(topic) > 0;
+      if (more && busy_.insert(archive.get()).second) queue_.push_back(archive);
+    } else {
+      Failure& failure = failures_[topic];
+      report = failure.reason != status.message();
+      failure.reason = std::string(status.message());
+      failure.wait = failure.wait == absl::ZeroDuration()
+                         ? options_.retry
+                         : std::min(2 * failure.wait, options_.max_retry);
+      failure.retry_at =
+          clock_.Monotonic() + failure.wait * absl::Uniform<double>(random_, 0.5, 1.0);
+    }
+  }
+  if (report) options_.report(archive->topic()->name(), status);
+}
+
+absl::Status Archiver::Pace(size_t bytes) {
+  MutexLock lock(mutex_);
+  if (options_.bytes_per_second > 0) {
+    const absl::Duration now = clock_.Monotonic();
+    const absl::Duration start = std::max(free_at_, now);
+    free_at_ = start + absl::Seconds(static_cast<double>(bytes) /
+                                     static_cast<double>(options_.bytes_per_second));
+    while (!stopping_ && clock_.Monotonic() < start) {
+      changed_.WaitFor(mutex_, std::clamp(start - clock_.Monotonic(), absl::Milliseconds(1),
+                                          options_.look_interval));
+    }
+  }
+  return stopping_ ? absl::CancelledError("the hub is shutting down") : absl::OkStatus();
+}
+
+}  // namespace eventhub

@@ -1,0 +1,99 @@
+// Archives the topics of a hub in its lake, on threads of its own.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
+#include "absl/random/random.h"
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "server/core/archive/archive_target.h"
+#include "server/core/archive/archives.h"
+#include "storage/base/clock.h"
+#include "storage/base/mutex.h"
+
+namespace eventhub {
+
+// Called when archiving a topic fails, with the reason, and when it succeeds again, with OK; on any
+// thread.
+using ArchiveReport = std::function<void(absl::string_view topic, const absl::Status& status)>;
+
+struct ArchiverOptions {
+  int threads = 2;
+  // How often topics are looked at.
+  absl::Duration look_interval = absl::Seconds(1);
+  // What is read from topics, in all; 0: without limit. Encoded bytes per second.
+  uint64_t bytes_per_second = 0;
+  // After a failure, a topic waits for a time between half of this and this, which doubles with
+  // each further failure up to the maximum.
+  absl::Duration retry = absl::Seconds(2);
+  absl::Duration max_retry = absl::Minutes(1);
+  ArchiveReport report = [](absl::string_view, const absl::Status&) {};
+};
+
+// Topics that are due take turns, one object at a time. A topic that fails does not stop others,
+// as far as there are threads that do not wait for the lake.
+//
+// Thread-safe. Runs from construction to Stop().
+class Archiver {
+ public:
+  // The arguments outlive this object.
+  Archiver(Archives& archives, ArchiveTarget& lake, const Clock& clock, ArchiverOptions options);
+  ~Archiver() { Stop(); }
+
+  Archiver(const Archiver&) = delete;
+  Archiver& operator=(const Archiver&) = delete;
+
+  // Ends the attempts in progress, which continue after the next start, and waits for them. The
+  // lake may make that take as long as one call of it. Call before the log's writer ends.
+  void Stop();
+
+ private:
+  struct Failure {
+    absl::Duration wait;      // Before the next attempt.
+    absl::Duration retry_at;  // Monotonic.
+    std::string reason;
+  };
+
+  void Run();
+  // Returns the next topic that is due, null if the archiver stops. The topic is then busy.
+  std::shared_ptr<TopicArchive> Next();
+  // Tells the lake which topics are deleted.
+  void TellPresent();
+  // Puts the topics that are due into the queue.
+  void Look() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Finish(const std::shared_ptr<TopicArchive>& archive, const absl::Status& status);
+  // Waits until `bytes` may be read; CANCELLED if the archiver stops.
+  absl::Status Pace(size_t bytes);
+
+  Archives& archives_;
+  ArchiveTarget& lake_;
+  const Clock& clock_;
+  const ArchiverOptions options_;
+
+  Mutex mutex_;
+  CondVar changed_;
+  bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
+  bool looking_ ABSL_GUARDED_BY(mutex_) = false;
+  bool flush_ ABSL_GUARDED_BY(mutex_) = false;  // A flush began: look now.
+  absl::Duration look_at_ ABSL_GUARDED_BY(mutex_);
+  // The topics that the lake was told of, by the thread that looks.
+  Archives::Present told_;
+  std::deque<std::shared_ptr<TopicArchive>> queue_ ABSL_GUARDED_BY(mutex_);
+  absl::flat_hash_set<const TopicArchive*> busy_ ABSL_GUARDED_BY(mutex_);  // Or in the queue.
+  absl::flat_hash_map<TopicId, Failure> failures_ ABSL_GUARDED_BY(mutex_);
+  absl::Duration free_at_ ABSL_GUARDED_BY(mutex_);  // When the next bytes may be read.
+  absl::BitGen random_ ABSL_GUARDED_BY(mutex_);
+
+  std::vector<std::thread> threads_;  // Last: they use the members above.
+};
+
+}  // namespace eventhub

@@ -1,0 +1,186 @@
+#include "server/lake/archive/lake_archive.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "server/lake/object/object_plan.h"
+#include "server/lake/object/object_writer.h"
+#include "server/lake/store/directory_store.h"
+#include "storage/base/status_macros.h"
+
+namespace eventhub {
+namespace {
+
+class LakeObject final : public ArchiveTarget::Object {
+ public:
+  explicit LakeObject(std::unique_ptr<lake::ObjectWriter> writer) : writer_(std::move(writer)) {}
+
+  absl::Status Add(PartitionId partition, Offset offset, absl::Time append_time,
+                   absl::string_view event) override {
+    return writer_->Add({partition.value(), offset.value(), absl::ToUnixMicros(append_time)},
+                        event);
+  }
+
+  absl::StatusOr<std::string> Finish() override {
+    ASSIGN_OR_RETURN(const lake::ObjectRecord record, writer_->Finish());
+    return record.SerializeAsString();
+  }
+
+ private:
+  const std::unique_ptr<lake::ObjectWriter> writer_;
+};
+
+}  // namespace
+
+// Used by one thread at a time.
+struct LakeArchive::Opened {
+  lake::LakeTopic topic;
+  std::unique_ptr<lake::ManifestWriter> manifest;
+};
+
+absl::StatusOr<std::unique_ptr<LakeArchive>> LakeArchive::Open(const std::string& location,
+                                                               LakeArchiveOptions options,
+                                                               const Clock& clock) {
+  ASSIGN_OR_RETURN(std::unique_ptr<lake::DirectoryStore> store,
+                   lake::DirectoryStore::Open(location, lake::DirectoryStore::Mode::kCreate));
+  lake::DirectoryStore& directory = *store;
+  auto archive = std::make_unique<LakeArchive>(std::move(store), std::move(options), clock);
+  const absl::Status claimed = archive->Claim();
+  if (lake::FaultOf(claimed) == lake::StoreFault::kPermanent) return claimed;
+  // What an earlier process left; it takes space, nothing else.
+  if (claimed.ok()) directory.RemoveTemporaries().IgnoreError();
+  return archive;
+}
+
+LakeArchive::LakeArchive(std::unique_ptr<lake::ObjectStore> store, LakeArchiveOptions options,
+                         const Clock& clock)
+    : store_(std::move(store)), options_(std::move(options)), clock_(clock) {}
+
+LakeArchive::~LakeArchive() = default;
+
+absl::Status LakeArchive::Claim() {
+  MutexLock lock(mutex_);
+  return ClaimLocked();
+}
+
+absl::Status LakeArchive::ClaimLocked() {
+  if (!owner_.has_value()) {
+    ASSIGN_OR_RETURN(owner_, lake::ClaimLake(*store_, {.hub = options_.hub,
+                                                       .description = options_.description,
+                                                       .takeover = options_.takeover,
+                                                       .now = clock_.Now()}));
+  }
+  if (catalog_ == nullptr) {
+    ASSIGN_OR_RETURN(catalog_, lake::CatalogWriter::Open(*store_, *owner_));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::shared_ptr<LakeArchive::Opened>> LakeArchive::Find(const ArchivedTopic& topic) {
+  MutexLock lock(mutex_);
+  const auto found = topics_.find(topic.id);
+  if (found != topics_.end()) return found->second;
+  RETURN_IF_ERROR(ClaimLocked());
+  auto open = std::make_shared<Opened>();
+  ASSIGN_OR_RETURN(open->topic, catalog_->Ensure(topic.id.value(), topic.name, clock_.Now()));
+  // A backup of the hub was restored, and a new topic has the number of one that is only here.
+  if (open->topic.name != topic.name) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "in the lake ", store_->Describe(), ", topic ", topic.id.value(), " of this hub is ",
+        open->topic.name, ", not ", topic.name, ": the lake is newer than the hub's data"));
+  }
+  ASSIGN_OR_RETURN(open->manifest, lake::ManifestWriter::Open(*store_, open->topic, *owner_));
+  topics_[topic.id] = open;
+  return open;
+}
+
+absl::Status LakeArchive::CheckOwned() {
+  std::optional<lake::LakeOwner> owner;
+  {
+    MutexLock lock(mutex_);
+    owner = owner_;
+  }
+  return owner.has_value() ? lake::CheckOwner(*store_, *owner) : absl::OkStatus();
+}
+
+absl::Status LakeArchive::Explain(const absl::Status& status) {
+  if (!absl::IsAborted(status)) return status;
+  const absl::Status owned = CheckOwned();
+  return absl::IsAborted(owned) ? owned : status;
+}
+
+absl::StatusOr<uint64_t> LakeArchive::NextSequence(const ArchivedTopic& topic) {
+  const absl::StatusOr<std::shared_ptr<Opened>> open = Find(topic);
+  if (!open.ok()) return Explain(open.status());
+  // The manifest of a topic is written conditionally, but another hub's topics have others.
+  RETURN_IF_ERROR(CheckOwned());
+  return (*open)->manifest->next_sequence();
+}
+
+absl::StatusOr<std::unique_ptr<ArchiveTarget::Object>> LakeArchive::Begin(
+    const ArchivedTopic& topic, const stored::ArchiveObject& object) {
+  ASSIGN_OR_RETURN(const std::shared_ptr<Opened> open, Find(topic));
+  lake::ObjectPlan plan{
+      .topic = open->topic, .sequence = object.sequence(), .hour = object.hour(), .ranges = {}};
+  for (const stored::ArchiveRange& range : object.ranges()) {
+    plan.ranges.push_back({range.partition(), range.from(), range.to()});
+  }
+  ASSIGN_OR_RETURN(std::unique_ptr<lake::ObjectWriter> writer,
+                   lake::ObjectWriter::Create(*store_, plan));
+  return std::make_unique<LakeObject>(std::move(writer));
+}
+
+absl::Status LakeArchive::List(const ArchivedTopic& topic, const stored::ArchiveObject& object) {
+  const absl::StatusOr<std::shared_ptr<Opened>> open = Find(topic);
+  if (!open.ok()) return Explain(open.status());
+  lake::ManifestWriter& manifest = *(*open)->manifest;
+  lake::ObjectRecord record;
+  if (!record.ParseFromString(object.entry()) || record.sequence() != object.sequence()) {
+    return absl::DataLossError(
+        absl::StrCat("the record of object ", object.sequence(), " is damaged"));
+  }
+  if (object.sequence() < manifest.next_sequence()) {  // Listed before a crash.
+    for (const stored::ArchiveRange& range : object.ranges()) {
+      const auto archived = manifest.archived().find(range.partition());
+      if (archived != manifest.archived().end() && archived->second.end >= range.to()) continue;
+      return absl::FailedPreconditionError(
+          absl::StrCat("object ", object.sequence(), " of topic ", topic.name, " in the lake ",
+                       store_->Describe(), " is not that of this hub"));
+    }
+    return absl::OkStatus();
+  }
+  std::vector<lake::SkippedRange> skipped;
+  for (const stored::ArchiveRange& range : object.ranges()) {
+    if (range.missing() == 0) continue;
+    lake::SkippedRange& gap = skipped.emplace_back();
+    gap.set_partition(range.partition());
+    gap.set_begin(range.from() - static_cast<int64_t>(range.missing()));
+    gap.set_end(range.from());
+    gap.set_reason(options_.drops ? lake::SkippedRange::DROPPED : lake::SkippedRange::NOT_ARCHIVED);
+    gap.set_time_micros(record.last_append_micros());
+  }
+  RETURN_IF_ERROR(Explain(manifest.Append({record}, skipped, clock_.Now())));
+  // Without it, readers take longer.
+  if (manifest.WantsCheckpoint()) manifest.WriteCheckpoint().IgnoreError();
+  return absl::OkStatus();
+}
+
+absl::Status LakeArchive::KeepOnly(const std::vector<TopicId>& present, TopicId upto) {
+  MutexLock lock(mutex_);
+  RETURN_IF_ERROR(ClaimLocked());
+  std::vector<TopicId> deleted;
+  for (const lake::CatalogEntry& entry : catalog_->catalog().entries()) {
+    const TopicId id(entry.topic.identity.id);
+    if (entry.topic.identity.hub != options_.hub || entry.deleted.has_value() || id > upto)
+      continue;
+    if (!std::binary_search(present.begin(), present.end(), id)) deleted.push_back(id);
+  }
+  for (const TopicId id : deleted) {
+    RETURN_IF_ERROR(catalog_->MarkDeleted(id.value(), clock_.Now()));
+    topics_.erase(id);
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace eventhub

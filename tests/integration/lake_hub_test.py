@@ -1,0 +1,185 @@
+"""A hub with a lake: what its command line shows, refuses and waits for.
+
+The environment names the programs: EVENTHUB, EVENTHUBD.
+"""
+
+import json
+import os
+import subprocess
+import tempfile
+import time
+import unittest
+
+from cli_hub import EVENTHUBD, TIMEOUT, Hub
+
+
+class LakeHub(Hub):
+    """A hub that archives at once, in a lake beside its data."""
+
+    def __init__(self, lake=None, flags=()):
+        super().__init__()
+        self.lake = lake or f"{self.directory}/lake"
+        self.flags = [f"--lake={self.lake}", "--lake_flush_interval=10ms",
+                      "--retention_interval=20ms", *flags]
+
+    def start(self, stderr=None):
+        with open(f"{self.directory}/log", "ab") as log:
+            self.process = subprocess.Popen(
+                [EVENTHUBD, f"--data_dir={self.directory}/data", f"--listen={self.address}",
+                 *self.flags],
+                stderr=stderr or log, stdin=subprocess.DEVNULL)
+        if self.run("health", "--wait=30s", "--quiet").code != 0:
+            raise AssertionError("the hub does not come up: " + self.log())
+
+    def describe(self, topic="t"):
+        result = self.run("topics", "describe", topic, "--partitions", "--output=json")
+        if result.code != 0:
+            raise AssertionError(result.err)
+        return json.loads(result.out)
+
+    def publish(self, *ids):
+        lines = "".join(json.dumps({"specversion": "1.0", "id": id, "source": "/test",
+                                    "type": "test", "data": {"n": 1}}) + "\n" for id in ids)
+        return self.run("publish", "t", "--input=json", stdin=lines.encode())
+
+    def break_lake(self):
+        """Objects can no longer be written."""
+        os.rename(f"{self.lake}/.tmp", f"{self.lake}/.away")
+        with open(f"{self.lake}/.tmp", "w", encoding="ascii"):
+            pass
+
+    def mend_lake(self):
+        os.remove(f"{self.lake}/.tmp")
+        os.rename(f"{self.lake}/.away", f"{self.lake}/.tmp")
+
+    def objects(self):
+        found = []
+        for folder, _, files in os.walk(self.lake):
+            found += [os.path.join(folder, name) for name in files if name.endswith(".zst")]
+        return found
+
+
+class LakeTest(unittest.TestCase):
+
+    def setUp(self):
+        self.hub = LakeHub()
+        self.hub.start()
+        self.addCleanup(self.hub.close)
+
+    def eventually(self, condition):
+        end = time.monotonic() + TIMEOUT
+        while not condition():
+            self.assertLess(time.monotonic(), end, self.hub.log())
+            time.sleep(0.02)
+
+    def ok(self, *arguments):
+        result = self.hub.run(*arguments)
+        self.assertEqual(result.code, 0, result.err)
+        return result.out.decode()
+
+    def archived(self):
+        return self.hub.describe()["lake"]["lag_events"] == 0
+
+    def test_events_are_archived_and_reported(self):
+        self.ok("topics", "create", "t")
+        self.assertEqual(self.hub.publish("a", "b", "c").code, 0)
+        self.eventually(self.archived)
+        topic = self.hub.describe()
+        self.assertEqual(topic["lake"]["archived_events"], 3)
+        self.assertEqual(topic["lake"]["missing_events"], 0)
+        self.assertEqual(topic["partition_list"][0]["archived_offset"], 3)
+        self.assertEqual(len(self.hub.objects()), topic["lake"]["objects"])
+        lines = b"".join(subprocess.run(["zstd", "-dcq", path], capture_output=True,
+                                        check=True).stdout for path in self.hub.objects())
+        self.assertEqual(sorted(json.loads(line)["id"] for line in lines.splitlines()),
+                         ["a", "b", "c"])
+        stats = self.ok("stats")
+        self.assertIn(f"{self.hub.lake}, 1 topic", stats)
+        self.assertIn("3 events in", stats)
+
+    def test_retention_waits_while_the_lake_cannot_be_written(self):
+        self.ok("topics", "create", "t", "--max-age=1s")
+        self.hub.break_lake()
+        self.assertEqual(self.hub.publish("a", "b").code, 0)
+        self.eventually(lambda: self.hub.describe()["stats"]["held_back_bytes"] > 0)
+        self.eventually(lambda: self.hub.describe()["lake"]["last_error"] != "")
+        topic = self.hub.describe()
+        self.assertEqual(topic["partition_list"][0]["start_offset"], 0)
+        self.assertIn("kept beyond retention", topic["findings"][0])
+        self.assertIn("the lake is behind: topic t", self.ok("health"))
+        self.hub.mend_lake()
+        self.eventually(lambda: self.hub.describe()["partition_list"][0]["start_offset"] == 2)
+        self.assertEqual(self.hub.describe()["lake"]["missing_events"], 0)
+        self.assertEqual(self.ok("health"), "serving\n")
+        self.assertIn("events are archived again", self.hub.log())
+
+    def test_archiving_is_switched_off_and_on(self):
+        self.ok("topics", "create", "t", "--archive=off")
+        self.assertEqual(self.hub.publish("a").code, 0)
+        topic = self.hub.describe()
+        self.assertFalse(topic["archive"])
+        self.assertFalse(topic["lake"]["enabled"])
+        self.assertIsNone(topic["partition_list"][0]["archived_offset"])
+        self.ok("topics", "update", "t", "--archive=on")
+        self.eventually(self.archived)
+        self.assertEqual(self.hub.describe()["lake"]["archived_events"], 1)
+        self.ok("topics", "update", "t", "--archive=off", "--yes")
+        self.assertIn("archiving is off", self.ok("topics", "describe", "t"))
+
+    def test_a_deleted_topic_leaves_its_whole_history(self):
+        self.ok("topics", "create", "t")
+        self.assertEqual(self.hub.publish("a", "b").code, 0)
+        self.ok("topics", "delete", "t", "--yes")
+        before = len(self.hub.objects())
+        self.assertGreater(before, 0)
+        self.ok("topics", "create", "t")
+        self.assertEqual(self.hub.publish("c").code, 0)
+        self.eventually(self.archived)
+        self.assertEqual(self.hub.describe()["lake"]["archived_events"], 1)
+        folders = {os.path.relpath(path, self.hub.lake).split("/")[0]
+                   for path in self.hub.objects()}
+        self.assertEqual(len(folders), 2, folders)
+
+        self.hub.break_lake()
+        self.assertEqual(self.hub.publish("d").code, 0)
+        refused = self.hub.run("topics", "delete", "t", "--yes")
+        self.assertEqual(refused.code, 1)
+        self.assertIn(b"the lake lacks 1 events of topic t", refused.err)
+        self.ok("topics", "delete", "t", "--yes", "--drop-unarchived")
+
+    def test_another_hub_is_refused(self):
+        self.ok("topics", "create", "t")
+        with tempfile.TemporaryDirectory() as directory:
+            command = [EVENTHUBD, f"--data_dir={directory}/data", "--listen=127.0.0.1:0",
+                       f"--lake={self.hub.lake}"]
+            other = subprocess.run(command, capture_output=True, timeout=TIMEOUT, check=False)
+            self.assertEqual(other.returncode, 1)
+            self.assertIn(b"belongs to another hub", other.stderr)
+
+    def test_a_hub_that_lost_the_lake_says_so(self):
+        self.ok("topics", "create", "t")
+        self.assertEqual(self.hub.publish("a").code, 0)
+        self.eventually(self.archived)
+        other = LakeHub(lake=self.hub.lake, flags=["--lake_takeover"])
+        self.addCleanup(other.close)
+        other.start()
+        self.assertEqual(other.run("topics", "create", "t").code, 0)
+        self.assertEqual(other.publish("x").code, 0)
+        self.eventually(lambda: other.describe()["lake"]["archived_events"] == 1)
+        self.assertEqual(self.hub.publish("b").code, 0)
+        self.eventually(
+            lambda: "was taken over by hub" in self.hub.describe()["lake"]["last_error"])
+
+    def test_the_setting_is_part_of_topologies(self):
+        path = f"{self.hub.directory}/topology.yaml"
+        with open(path, "w", encoding="ascii") as file:
+            file.write("topics:\n- name: t\n  archive: false\n- name: u\n  archive: true\n")
+        self.ok("apply", "-f", path, "--yes")
+        self.assertFalse(self.hub.describe("t")["archive"])
+        self.assertTrue(self.hub.describe("u")["archive"])
+        self.assertIn("no changes", self.ok("apply", "-f", path, "--dry-run"))
+        self.assertIn("archive: false", self.ok("export"))
+
+
+if __name__ == "__main__":
+    unittest.main()
