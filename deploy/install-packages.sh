@@ -30,7 +30,7 @@ build_packages=(
   libcli11-dev libcurl4-openssl-dev libfmt-dev libisal-dev libpq-dev libspdlog-dev libsqlite3-dev libxxhash-dev libyaml-cpp-dev prometheus-cpp-dev nlohmann-json3-dev
 )
 test_packages=(
-  haproxy jq libgmock-dev libgtest-dev openssl python3 python3-grpcio python3-protobuf python3-xxhash postgresql-15 procps
+  haproxy jq libgmock-dev libgtest-dev openssl python3 python3-grpcio python3-protobuf python3-xxhash postgresql-15 procps zstd
   clang-19 libclang-rt-19-dev
 )
 lint_packages=(clang-format-14 clang-19 clang-tidy-19 shellcheck)

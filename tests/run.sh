@@ -6,7 +6,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
 
 readonly stages_for_people=(packages format lint dev)
 readonly all_stages=("${stages_for_people[@]}" standalone asan tsan tidy)
-readonly node_packages=("@bufbuild/buf@1.75.0" "@grpc/grpc-js@1" "@grpc/proto-loader@0.8")
+readonly node_packages=("@bufbuild/buf@1.75.0" "@grpc/grpc-js@1" "@grpc/proto-loader@0.8" "@duckdb/node-api@1.5.6-r.1")
 readonly fuzz_seconds=${EVENTHUB_TEST_FUZZ_SECONDS:-10}
 jobs=$(nproc)
 
@@ -121,7 +121,7 @@ stage_packages() {
     count_failure "packages"
     return
   }
-  # From npm: buf, and what the Node program in README.md needs.
+  # From npm: buf, what the Node program in README.md needs, and DuckDB, which reads the event lake.
   local wanted="${node_packages[*]}"
   if [[ "$(cat build/tools/installed 2>/dev/null)" != "$wanted" ]]; then
     if npm install --prefix build/tools --no-audit --no-fund --loglevel=error \

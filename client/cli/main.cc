@@ -145,7 +145,9 @@ bool TellsOutcome(const CLI::App& command) {
 // connected and report failures themselves.
 bool WaitsInSilence(const CLI::App& command) {
   // These look into a directory, or show themselves that they wait.
-  if (command.get_parent() != nullptr && command.get_parent()->get_name() == "outbox") return false;
+  const CLI::App* const group = command.get_parent();
+  if (group != nullptr && (group->get_name() == "outbox" || group->get_name() == "lake"))
+    return false;
   constexpr absl::string_view kOthers[] = {"consume", "eval", "health", "publish", "read"};
   return std::find(std::begin(kOthers), std::end(kOthers), command.get_name()) == std::end(kOthers);
 }
@@ -233,7 +235,7 @@ void AddCommands(CLI::App& app, Context& context) {
     }
   };
   add("Events", {AddPublishCommand, AddReadCommand, AddTraceCommand, AddDelayedCommand,
-                 AddFilterCommand, AddOutboxCommand});
+                 AddFilterCommand, AddOutboxCommand, AddLakeCommand});
   add("Topology",
       {AddTopicsCommand, AddRoutesCommand, AddLinksCommand, AddApplyCommand, AddExportCommand});
   add("Subscriptions", {AddSubscriptionsCommand, AddConsumeCommand, AddFaultsCommand});

@@ -6,7 +6,7 @@ eventhub_test(cli_test
 # Debian's own interpreter, which has Debian's gRPC.
 find_program(SYSTEM_PYTHON python3 PATHS /usr/bin NO_DEFAULT_PATH REQUIRED)
 set(cli_environment "EVENTHUB=$<TARGET_FILE:eventhub>;EVENTHUBD=$<TARGET_FILE:eventhubd>"
-    "OUTBOX_PROCESS=$<TARGET_FILE:outbox_process>")
+    "OUTBOX_PROCESS=$<TARGET_FILE:outbox_process>" "LAKE_PROCESS=$<TARGET_FILE:lake_process>")
 # Each suite has its own hub.
 function(cli_suites program)
   foreach(suite IN LISTS ARGN)
@@ -19,6 +19,7 @@ cli_suites(cli_test.py Wait Topics PublishRead Follow Health Bench)
 cli_suites(cli_delayed_test.py Delayed)
 cli_suites(cli_faults_test.py Faults)
 cli_suites(cli_filter_test.py FilterEval)
+cli_suites(cli_lake_test.py Lake)
 cli_suites(cli_outbox_test.py Outbox)
 cli_suites(lake_hub_test.py Lake)
 cli_suites(cli_tls_test.py Tls)

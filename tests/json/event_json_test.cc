@@ -7,6 +7,7 @@
 
 #include <random>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "proto/json/timestamp.h"
 
@@ -326,6 +327,24 @@ TEST(EventJson, MalformedBytesWriteNothing) {
   std::string line = "before";
   EXPECT_FALSE(AppendEncodedEvent(encoded.substr(0, encoded.size() - 1), {}, &line));
   EXPECT_EQ(line, "before");
+}
+
+// As the event lake writes what no member can say.
+TEST(EventJson, TheMessageTakesPrecedence) {
+  v1::Event event = MinimalEvent();
+  event.mutable_time()->set_nanos(-7);
+  const std::string line =
+      absl::StrCat(R"({"specversion":"1.0","id":"other","data":{"hub_message":1},"hub_message":")",
+                   absl::Base64Escape(event.SerializeAsString()), R"("})");
+  const auto parsed = ParseEvent(line);
+  ASSERT_TRUE(parsed.ok()) << parsed.status();
+  EXPECT_TRUE(MessageDifferencer::Equals(*parsed, event));
+  for (const char* bad : {R"({"id":"1","hub_message":"?"})", R"({"id":"1","hub_message":"AAAA"})",
+                          R"({"id":"1","hub_message":7})"}) {
+    const auto refused = ParseEvent(bad);
+    EXPECT_EQ(refused.status().code(), absl::StatusCode::kInvalidArgument) << bad;
+    EXPECT_THAT(std::string(refused.status().message()), HasSubstr("hub_message"));
+  }
 }
 
 }  // namespace

@@ -38,6 +38,7 @@ struct Context {
 void AddTopicsCommand(CLI::App& app, Context& context);
 void AddPublishCommand(CLI::App& app, Context& context);
 void AddDelayedCommand(CLI::App& app, Context& context);
+void AddLakeCommand(CLI::App& app, Context& context);
 void AddLinksCommand(CLI::App& app, Context& context);
 void AddOutboxCommand(CLI::App& app, Context& context);
 void AddReadCommand(CLI::App& app, Context& context);

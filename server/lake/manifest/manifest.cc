@@ -80,7 +80,13 @@ uint64_t EventsOf(const std::vector<const ObjectRecord*>& objects) {
 
 absl::Status CheckSequences(const ManifestStep& step, uint64_t last_sequence) {
   for (const ObjectRecord& object : step.added()) {
-    if (object.sequence() != ++last_sequence) {
+    for (const OffsetRange& range : object.ranges()) {
+      if (range.begin() < 0 || range.begin() >= range.end()) {
+        return absl::FailedPreconditionError(
+            absl::StrCat("object ", object.sequence(), " has an empty range"));
+      }
+    }
+    if (object.sequence() != ++last_sequence || object.sequence() == 0) {
       return absl::FailedPreconditionError(
           absl::StrCat("object ", object.sequence(), " follows object ", last_sequence - 1));
     }

@@ -53,12 +53,14 @@ class Manifest {
   absl::Status Restore(const ManifestCheckpoint& checkpoint);
   ManifestCheckpoint ToCheckpoint() const;
 
+  // Applies a record of the log of steps in `directory`. DATA_LOSS if it contradicts those before
+  // it.
+  absl::Status Visit(const std::string& directory, RecordKind kind, uint64_t number,
+                     absl::string_view payload);
+
   static std::string Directory(const LakeTopic& topic);
 
  private:
-  friend class ManifestWriter;
-  absl::Status Visit(const std::string& directory, RecordKind kind, uint64_t number,
-                     absl::string_view payload);
   absl::Status CheckReplaced(const ManifestStep& step) const;
 
   std::map<uint64_t, ObjectRecord> objects_;

@@ -46,7 +46,7 @@ struct ObjectPlan {
   LakeTopic topic;
   uint64_t sequence = 0;  // From 1, in each topic; see ManifestWriter::next_sequence().
   int64_t hour = 0;
-  std::vector<PlannedRange> ranges;  // By partition, each once, none empty; at least one.
+  std::vector<PlannedRange> ranges{};  // By partition, each once, none empty; at least one.
 };
 
 // INVALID_ARGUMENT, saying why, if no object can be written by this plan.

@@ -1,0 +1,75 @@
+// PartitionCursor: the events of one partition of a topic, in order, from the lake.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "server/lake/manifest/manifest.h"
+#include "server/lake/object/event_line.h"
+#include "server/lake/object/object_plan.h"
+#include "server/lake/object/object_reader.h"
+#include "server/lake/store/object_store.h"
+
+namespace eventhub::lake {
+
+// What to read of a topic.
+struct ReadRange {
+  int64_t from_offset = 0;
+  // Append times, in microseconds since the Unix epoch: [from, to).
+  int64_t from_micros = std::numeric_limits<int64_t>::min();
+  int64_t to_micros = std::numeric_limits<int64_t>::max();
+  std::string type{};  // Empty: of any type.
+};
+
+// Whether an object may have events of the range; offsets are of no account.
+bool MayHave(const ObjectRecord& object, const ReadRange& range);
+
+struct LakeEvent {
+  EventPosition position;
+  absl::string_view line;  // Without its newline.
+};
+
+// Passes over objects by the manifest and over frames by their index. Memory: the index of one
+// object, and one frame without compression. Thread-compatible; the store and the manifest must
+// outlive it.
+class PartitionCursor {
+ public:
+  PartitionCursor(const ObjectStore& store, const LakeTopic& topic, const Manifest& manifest,
+                  uint32_t partition, ReadRange range);
+
+  // Moves to the next event; false after the last one. Errors, which name the object: DATA_LOSS if
+  // it is damaged, NOT_FOUND if it is missing, those of the store. A retryable one may be retried.
+  absl::StatusOr<bool> Next();
+
+  // Valid until the next call of Next().
+  const LakeEvent& event() const { return event_; }
+
+  // Read from the store so far.
+  uint64_t bytes_read() const { return bytes_read_ + (reader_ ? reader_->bytes_read() : 0); }
+
+ private:
+  absl::StatusOr<bool> NextInFrame();
+  absl::StatusOr<bool> NextFrame();
+  absl::StatusOr<bool> NextObject();
+  bool Wants(const Frame& frame) const;
+
+  const ObjectStore& store_;
+  const LakeTopic topic_;
+  const uint32_t partition_;
+  const ReadRange range_;
+  std::vector<const ObjectRecord*> objects_;  // By offset.
+  size_t next_object_ = 0;
+  std::optional<ObjectReader> reader_;
+  int next_frame_ = 0;
+  FrameLines lines_;
+  LakeEvent event_;
+  uint64_t bytes_read_ = 0;  // Of objects before the present one.
+};
+
+}  // namespace eventhub::lake
