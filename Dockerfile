@@ -21,7 +21,7 @@ FROM debian:bookworm-slim
 RUN apt-get update -qq \
  && DEBIAN_FRONTEND=noninteractive apt-get install -qq --yes --no-install-recommends \
       libabsl20220623 libfmt9 libgrpc++1.51 libgrpc29 libprotobuf32 librocksdb7.8 libspdlog1.10 \
-      libstdc++6 libisal2 libxxhash0 libyaml-cpp0.7 \
+      ca-certificates libcurl4 libisal2 libpugixml1v5 libstdc++6 libxxhash0 libyaml-cpp0.7 libzstd1 \
  && rm -rf /var/lib/apt/lists/* \
  && groupadd --system --gid 7070 eventhub \
  && useradd --system --uid 7070 --gid eventhub --no-create-home --home-dir /data eventhub \

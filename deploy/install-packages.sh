@@ -27,10 +27,14 @@ build_packages=(
   # RocksDB, and what its CMake package looks for.
   librocksdb-dev libbz2-dev libgflags-dev liblz4-dev libsnappy-dev libzstd-dev
   # The rest.
-  libcli11-dev libcurl4-openssl-dev libfmt-dev libisal-dev libpq-dev libspdlog-dev libsqlite3-dev libxxhash-dev libyaml-cpp-dev prometheus-cpp-dev nlohmann-json3-dev
+  libcli11-dev libcurl4-openssl-dev libfmt-dev libisal-dev libpq-dev libpugixml-dev libspdlog-dev
+  libsqlite3-dev libxxhash-dev libyaml-cpp-dev prometheus-cpp-dev nlohmann-json3-dev
 )
 test_packages=(
-  haproxy jq libgmock-dev libgtest-dev openssl python3 python3-grpcio python3-protobuf python3-xxhash postgresql-15 procps zstd
+  haproxy jq libgmock-dev libgtest-dev openssl procps python3 python3-grpcio python3-protobuf
+  python3-xxhash postgresql-15 zstd
+  # A service that speaks S3.
+  ceph-common ceph-mon ceph-osd radosgw
   clang-19 libclang-rt-19-dev
 )
 lint_packages=(clang-format-14 clang-19 clang-tidy-19 shellcheck)

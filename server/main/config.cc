@@ -124,9 +124,10 @@ ABSL_FLAG(Bytes, min_free_disk, Bytes{256ull << 20},
           "Publishing is refused while less than this is free on the disk.");
 ABSL_FLAG(
     std::string, lake, "",
-    "Directory of the event lake, in which the events of all topics are archived, except those "
-    "with --archive=off; created if missing, but not its parent. Only one hub at a time may "
-    "use it. Empty: no lake.");
+    "The event lake, in which the events of all topics are archived, except those with "
+    "--archive=off: a directory, created if missing, but not its parent; or a bucket of a service "
+    "that speaks S3, s3://BUCKET/PREFIX?endpoint=URL&region=NAME. Only one hub at a time may use "
+    "it. Empty: no lake.");
 ABSL_FLAG(absl::Duration, lake_flush_interval, absl::Seconds(60),
           "How long an event waits at most until it is archived; 64MiB of a topic do not wait.");
 ABSL_FLAG(

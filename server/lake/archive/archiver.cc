@@ -28,6 +28,7 @@ void Archiver::Stop() {
     changed_.NotifyAll();
   }
   archives_.Stop();
+  lake_.Interrupt();
   for (std::thread& thread : threads_) {
     if (thread.joinable()) thread.join();
   }

@@ -6,7 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "server/lake/object/object_plan.h"
 #include "server/lake/object/object_writer.h"
-#include "server/lake/store/directory_store.h"
+#include "server/lake/store/open_store.h"
 #include "storage/base/status_macros.h"
 
 namespace eventhub {
@@ -42,14 +42,14 @@ struct LakeArchive::Opened {
 absl::StatusOr<std::unique_ptr<LakeArchive>> LakeArchive::Open(const std::string& location,
                                                                LakeArchiveOptions options,
                                                                const Clock& clock) {
-  ASSIGN_OR_RETURN(std::unique_ptr<lake::DirectoryStore> store,
-                   lake::DirectoryStore::Open(location, lake::DirectoryStore::Mode::kCreate));
-  lake::DirectoryStore& directory = *store;
+  ASSIGN_OR_RETURN(std::unique_ptr<lake::ObjectStore> store,
+                   lake::OpenObjectStore(location, lake::StoreAccess::kWrite));
+  lake::ObjectStore& leftovers = *store;
   auto archive = std::make_unique<LakeArchive>(std::move(store), std::move(options), clock);
   const absl::Status claimed = archive->Claim();
   if (lake::FaultOf(claimed) == lake::StoreFault::kPermanent) return claimed;
   // What an earlier process left; it takes space, nothing else.
-  if (claimed.ok()) directory.RemoveTemporaries().IgnoreError();
+  if (claimed.ok()) leftovers.RemoveLeftovers().IgnoreError();
   return archive;
 }
 

@@ -33,8 +33,8 @@ struct LakeArchiveOptions {
 // Thread-safe, as ArchiveTarget requires. Calls that open a topic wait for each other.
 class LakeArchive final : public ArchiveTarget {
  public:
-  // Opens the lake in a directory, which is created if it is missing, and claims it. If it is not
-  // available at the moment, it is claimed by the first call that finds it. FAILED_PRECONDITION:
+  // Opens the lake, see OpenObjectStore, and claims it. If it is not available at the moment, it is
+  // claimed by the first call that finds it. FAILED_PRECONDITION:
   // another hub owns it. Other errors: `location` cannot be a lake.
   static absl::StatusOr<std::unique_ptr<LakeArchive>> Open(const std::string& location,
                                                            LakeArchiveOptions options,
@@ -49,6 +49,7 @@ class LakeArchive final : public ArchiveTarget {
   // store: another call may try again.
   absl::Status Claim();
 
+  void Interrupt() override { store_->Interrupt(); }
   absl::StatusOr<uint64_t> NextSequence(const ArchivedTopic& topic) override;
   absl::StatusOr<std::unique_ptr<Object>> Begin(const ArchivedTopic& topic,
                                                 const stored::ArchiveObject& object) override;

@@ -290,7 +290,7 @@ absl::StatusOr<std::unique_ptr<DirectoryStore>> DirectoryStore::Open(const std::
 
 DirectoryStore::~DirectoryStore() { close(root_); }
 
-absl::Status DirectoryStore::RemoveTemporaries() {
+absl::Status DirectoryStore::RemoveLeftovers() {
   const File directory(OpenAt(root_, kTemporaries, O_RDONLY | O_DIRECTORY));
   if (!directory.is_open()) {
     return errno == ENOENT ? absl::OkStatus() : SystemError(errno, "open", kTemporaries);

@@ -27,10 +27,6 @@ class DirectoryStore final : public ObjectStore {
                                                               Mode mode);
   ~DirectoryStore() override;
 
-  // Removes the files that writers left in `.tmp/` when they crashed. Only for the owner of the
-  // lake, while it writes nothing.
-  absl::Status RemoveTemporaries();
-
   absl::StatusOr<std::unique_ptr<ObjectSink>> Create(absl::string_view name) override;
   absl::Status PutIfAbsent(absl::string_view name, absl::string_view bytes) override;
   absl::Status Put(absl::string_view name, absl::string_view bytes) override;
@@ -40,6 +36,8 @@ class DirectoryStore final : public ObjectStore {
   absl::StatusOr<ObjectPage> List(absl::string_view prefix, absl::string_view after,
                                   size_t limit) const override;
   absl::Status Delete(absl::string_view name) override;
+  // Removes the files in `.tmp/`.
+  absl::Status RemoveLeftovers() override;
   std::string Describe() const override { return directory_; }
 
  private:

@@ -106,6 +106,14 @@ class ObjectStore {
   // Removes an object; OK if there is none.
   virtual absl::Status Delete(absl::string_view name) = 0;
 
+  // Removes what writers left that ended without Commit() or Abort(), as in a crash. Only for the
+  // owner of the lake, while it writes nothing. Services do this themselves, by a rule of the
+  // bucket for incomplete uploads.
+  virtual absl::Status RemoveLeftovers() { return absl::OkStatus(); }
+
+  // Makes calls in progress and later ones fail soon, for a process that is about to end.
+  virtual void Interrupt() {}
+
   // What people call this store: `/srv/lake`, `s3://bucket/prefix`.
   virtual std::string Describe() const = 0;
 };

@@ -1,0 +1,22 @@
+// OpenObjectStore: the store that the flag --lake names.
+#pragma once
+
+#include <memory>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "server/lake/store/object_store.h"
+
+namespace eventhub::lake {
+
+enum class StoreAccess {
+  kRead,
+  kWrite,  // Makes a directory that is not there. A service need not be available yet.
+};
+
+// `location` is a directory, or an S3 URL as ParseS3Url (s3_store.h) takes it. INVALID_ARGUMENT if
+// it is neither; NOT_FOUND if the directory is not there; else what the store says.
+absl::StatusOr<std::unique_ptr<ObjectStore>> OpenObjectStore(absl::string_view location,
+                                                             StoreAccess access);
+
+}  // namespace eventhub::lake
