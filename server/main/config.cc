@@ -1,6 +1,12 @@
 #include "server/main/config.h"
 
+#include <unistd.h>
+
 #include <algorithm>
+#include <climits>
+#include <memory>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/flags/flag.h"
@@ -10,6 +16,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
+#include "server/lake/archive/lake_archive.h"
 #include "server/main/machine_memory.h"
 #include "server/main/memory_plan.h"
 #include "storage/base/status_macros.h"
@@ -258,6 +265,13 @@ absl::Status CheckFlags() {
   return CheckPositive("producer_expiry", absl::GetFlag(FLAGS_producer_expiry));
 }
 
+// What people find this hub by.
+std::string DescribeHost(const std::vector<std::string>& addresses) {
+  char host[HOST_NAME_MAX + 1] = "";
+  if (gethostname(host, sizeof(host) - 1) != 0) return absl::StrJoin(addresses, ", ");
+  return absl::StrCat(host, ", ", absl::StrJoin(addresses, ", "));
+}
+
 void ConfigureLake(ServerOptions& server) {
   ArchiveLagLimits& lag = server.broker.maintenance->retention.archive_lag;
   lag.bytes = absl::GetFlag(FLAGS_lake_max_lag).value;
@@ -268,7 +282,17 @@ void ConfigureLake(ServerOptions& server) {
   if (location.empty()) return;
   server.broker.archive = ArchiveOptions{
       .location = location, .schedule = {.interval = absl::GetFlag(FLAGS_lake_flush_interval)}};
-  server.lake_takeover = absl::GetFlag(FLAGS_lake_takeover);
+  const LakeArchiveOptions options{.hub = "",
+                                   .description = DescribeHost(server.listen),
+                                   .takeover = absl::GetFlag(FLAGS_lake_takeover),
+                                   .drops = lag.drop};
+  server.open_archive = [location, options](
+                            const std::string& hub_id,
+                            const Clock& clock) -> absl::StatusOr<std::unique_ptr<ArchiveTarget>> {
+    LakeArchiveOptions ours = options;
+    ours.hub = hub_id;
+    return LakeArchive::Open(location, std::move(ours), clock);
+  };
   server.archiver.bytes_per_second = absl::GetFlag(FLAGS_lake_rate).value;
 }
 

@@ -1,24 +1,18 @@
 #include "server/rpc/server.h"
 
-#include <unistd.h>
-
 #include <algorithm>
-#include <climits>
 #include <limits>
 #include <optional>
 #include <thread>
 #include <utility>
 
 #include "absl/strings/match.h"
-#include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "absl/synchronization/notification.h"
 #include "grpcpp/ext/proto_server_reflection_plugin.h"
 #include "grpcpp/resource_quota.h"
 #include "grpcpp/server.h"
 #include "grpcpp/server_builder.h"
 #include "server/core/base/errors.h"
-#include "server/lake/archive/lake_archive.h"
 #include "server/link/link_manager.h"
 #include "server/rpc/acceptor.h"
 #include "server/rpc/admin_service.h"
@@ -80,13 +74,6 @@ HealthService::State HealthOf(const absl::Status& writable) {
   return {.ready = writable.ok(), .live = !failed};
 }
 
-// What people find this hub by.
-std::string DescribeHost(const std::vector<std::string>& addresses) {
-  char host[HOST_NAME_MAX + 1] = "";
-  if (gethostname(host, sizeof(host) - 1) != 0) return absl::StrJoin(addresses, ", ");
-  return absl::StrCat(host, ", ", absl::StrJoin(addresses, ", "));
-}
-
 }  // namespace
 
 // In order of construction; destroyed in reverse order.
@@ -119,7 +106,7 @@ struct Server::Services {
   std::unique_ptr<RouteService> routes;
   std::unique_ptr<LinkService> links;
   std::unique_ptr<LinkManager> link_manager;  // Null until the server serves.
-  std::unique_ptr<LakeArchive> lake;          // Null without a lake.
+  std::unique_ptr<ArchiveTarget> lake;        // Null without a lake.
   std::unique_ptr<Archiver> archiver;         // Likewise, and until the server serves.
   std::unique_ptr<TopologyService> topologies;
 };
@@ -140,16 +127,9 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(ServerOptions options) {
   options.broker.topic_limits = TopicLimitsFor(options.max_request_bytes);
   const Clock& clock = *options.broker.clock;
   const absl::Time start = clock.Now();
-  const bool drops = options.broker.maintenance.has_value() &&
-                     options.broker.maintenance->retention.archive_lag.drop;
   ASSIGN_OR_RETURN(services.broker, Broker::Open(std::move(options.broker)));
-  if (Archives* const archives = services.broker->archives(); archives != nullptr) {
-    ASSIGN_OR_RETURN(services.lake, LakeArchive::Open(archives->location(),
-                                                      {.hub = services.broker->links().hub_id(),
-                                                       .description = DescribeHost(options.listen),
-                                                       .takeover = options.lake_takeover,
-                                                       .drops = drops},
-                                                      clock));
+  if (services.broker->archives() != nullptr) {
+    ASSIGN_OR_RETURN(services.lake, options.open_archive(services.broker->links().hub_id(), clock));
   }
   services.hub = std::make_unique<HubService>(
       *services.broker, services.limits,

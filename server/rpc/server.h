@@ -1,6 +1,7 @@
 // The hub as a gRPC server: broker, services, listeners, and their orderly shutdown.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -9,6 +10,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "eventhub/connection.h"
+#include "server/core/archive/archive_target.h"
 #include "server/core/broker.h"
 #include "server/lake/archive/archiver.h"
 #include "server/link/link_worker.h"
@@ -24,6 +26,11 @@ namespace eventhub {
 
 class Acceptor;
 class MemoryGuardThread;
+
+// Opens the lake at `BrokerOptions::archive->location`; `hub_id` identifies the hub that writes it.
+// `clock` outlives the lake. An error ends Server::Start.
+using OpenArchive = std::function<absl::StatusOr<std::unique_ptr<ArchiveTarget>>(
+    const std::string& hub_id, const Clock& clock)>;
 
 struct ServerOptions {
   BrokerOptions broker;
@@ -49,7 +56,7 @@ struct ServerOptions {
   int disk_threads = 4;
   // How topics are archived, if the broker has a lake.
   ArchiverOptions archiver;
-  bool lake_takeover = false;  // The lake may belong to another hub.
+  OpenArchive open_archive;
   // Called when a link starts to flow, and with the reason when it does not; see LinkReport.
   LinkReport on_link_change = [](absl::string_view, const absl::Status&) {};
   // Called with the number of connections that were cut off to save memory. On any thread.

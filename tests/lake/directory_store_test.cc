@@ -128,7 +128,7 @@ TEST(DirectoryStore, WhatACrashLeavesIsRemovedByTheOwnerOnly) {
   const auto again = OpenStore(directory / "lake");
   EXPECT_THAT(again->List("", "", 10)->objects, IsEmpty());
   EXPECT_EQ(FilesIn(directory / "lake").size(), 1u);
-  EXPECT_THAT(again->RemoveTemporaries(), IsOk());
+  EXPECT_THAT(again->RemoveLeftovers(), IsOk());
   EXPECT_THAT(FilesIn(directory / "lake"), IsEmpty());
 }
 

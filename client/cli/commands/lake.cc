@@ -264,7 +264,8 @@ void AddLakeCommand(CLI::App& app, Context& context) {
   CLI::App* group =
       AddGroup(app, "lake", "Read the history of topics without a hub", kLakeExamples);
   const auto flags = std::make_shared<LakeFlags>();
-  group->add_option("--lake", flags->lake, "The directory of the lake")->type_name("DIRECTORY");
+  group->add_option("--lake", flags->lake, "The directory of the lake, or s3://BUCKET/PREFIX")
+      ->type_name("LAKE");
   const auto add = [&](const char* verb, const char* description, const char* examples,
                        absl::Status (*run)(const LakeFlags&)) {
     CLI::App* command = AddVerb(*group, verb, description, examples);

@@ -2,23 +2,22 @@
 
 #include <utility>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "client/cli/frame/command.h"
 #include "server/lake/manifest/owner.h"
-#include "server/lake/store/directory_store.h"
+#include "server/lake/store/open_store.h"
 #include "storage/base/status_macros.h"
 
 namespace eventhub::cli {
 
 absl::StatusOr<OpenedLake> OpenLake(const LakeFlags& flags) {
-  if (flags.lake.empty()) return UsageError("lake: say where it is by --lake=DIRECTORY");
-  if (absl::StrContains(flags.lake, "://")) {
-    return UsageError(absl::StrCat("--lake: '", flags.lake, "' is not a directory"));
+  if (flags.lake.empty()) {
+    return UsageError("lake: say where it is by --lake=DIRECTORY or --lake=s3://BUCKET/PREFIX");
   }
   OpenedLake lake;
-  auto store = lake::DirectoryStore::Open(flags.lake, lake::DirectoryStore::Mode::kRead);
+  auto store = lake::OpenObjectStore(flags.lake, lake::StoreAccess::kRead);
+  if (absl::IsInvalidArgument(store.status())) return UsageError(store.status().message());
   if (!store.ok()) return OfLake(store.status());
   lake.store = *std::move(store);
   const auto owner = lake::ReadOwner(*lake.store);
