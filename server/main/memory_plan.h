@@ -7,8 +7,9 @@
 
 namespace eventhub {
 
-// Shares of a limit, in bytes. About a ninth is left over for requests being received, the
-// program and its threads, allocator overhead, and state that is small by its own bounds.
+// Shares of a limit, in bytes. About a ninth, or with a lake a twentieth, is left over for requests
+// being received, the program and its threads, allocator overhead, and state that is small by its
+// own bounds.
 struct MemoryPlan {
   size_t limit = 0;
   size_t in_flight = 0;  // Requests waiting to be committed.

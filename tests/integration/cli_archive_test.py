@@ -59,7 +59,7 @@ class LakeHub(Hub):
         return found
 
 
-class LakeTest(unittest.TestCase):
+class ArchiveTest(unittest.TestCase):
 
     def setUp(self):
         self.hub = LakeHub()

@@ -1,0 +1,202 @@
+// The event lake without a hub, on one thread: writing objects of JSON events, reading them back,
+// finding one event, proving the whole. Sizes are compared with those that gzip gets.
+// Example:
+//   lake_bench --event_bytes=1024 --megabytes=256 --directory=/tmp/lake
+#include <unistd.h>
+#include <zlib.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <memory>
+#include <random>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/flags/flag.h"
+#include "absl/flags/parse.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/time/clock.h"
+#include "eventhub/v1/event.pb.h"
+#include "server/lake/manifest/catalog.h"
+#include "server/lake/manifest/manifest_writer.h"
+#include "server/lake/manifest/owner.h"
+#include "server/lake/object/object_writer.h"
+#include "server/lake/read/find.h"
+#include "server/lake/read/topic_cursor.h"
+#include "server/lake/read/verify.h"
+#include "server/lake/store/directory_store.h"
+#include "storage/base/status_macros.h"
+#include "tests/benchmark/measure.h"
+
+ABSL_FLAG(uint64_t, event_bytes, 1024, "size of an encoded event, about");
+ABSL_FLAG(uint64_t, megabytes, 256, "of encoded events, 10^6 bytes each");
+ABSL_FLAG(uint64_t, object_megabytes, 64, "of encoded events in an object");
+ABSL_FLAG(int, level, 3, "of zstd");
+ABSL_FLAG(std::string, directory, "/tmp/eventhub-lake-bench", "is deleted first and at the end");
+
+namespace eventhub::benchmark {
+namespace {
+
+using namespace lake;  // NOLINT(google-build-using-namespace)
+
+constexpr int64_t kHour = 490'000;
+constexpr int64_t kHourMicros = kHour * 3'600'000'000;
+
+// Orders with lines of items: words repeat, numbers and ids do not.
+class Orders {
+ public:
+  v1::Event Next() {
+    v1::Event event;
+    event.set_id(absl::StrFormat("%016x%016x", random_(), random_()));
+    event.set_source("/shop/orders");
+    event.set_type(Pick({"shop.order.placed", "shop.order.paid", "shop.order.shipped"}));
+    event.set_subject(absl::StrCat("order/", random_() % 1'000'000));
+    event.set_data_content_type("application/json");
+    (*event.mutable_attributes())["correlationid"].set_string(absl::StrFormat("%016x", random_()));
+    std::string data = absl::StrCat(R"({"customer":)", random_() % 100'000, R"(,"items":[)");
+    while (data.size() + 250 < absl::GetFlag(FLAGS_event_bytes)) {
+      absl::StrAppend(&data, R"({"sku":"SKU-)", random_() % 10'000, R"(","name":")",
+                      Pick({"blue cotton shirt", "coffee beans, dark roast", "usb cable 2m"}),
+                      R"(","quantity":)", random_() % 9, R"(,"price":")", random_() % 100, ".",
+                      random_() % 100, R"("},)");
+    }
+    data.back() = ']';
+    event.set_data(data + "}");
+    return event;
+  }
+
+ private:
+  const char* Pick(std::initializer_list<const char*> words) {
+    return *(words.begin() + random_() % words.size());
+  }
+  std::mt19937_64 random_{42};
+};
+
+uint64_t GzipBytes(const std::string& text) {
+  std::string out(compressBound(text.size()), '\0');
+  uLongf size = out.size();
+  compress2(reinterpret_cast<Bytef*>(out.data()), &size,
+            reinterpret_cast<const Bytef*>(text.data()), text.size(), 6);
+  return size;
+}
+
+absl::Status WriteObjects(ObjectStore& store, const std::vector<std::string>& events,
+                          const LakeTopic& topic, ManifestWriter& manifest) {
+  const uint64_t per_object = std::max<uint64_t>(
+      1, absl::GetFlag(FLAGS_object_megabytes) * 1'000'000 / absl::GetFlag(FLAGS_event_bytes));
+  for (uint64_t first = 0; first < events.size(); first += per_object) {
+    const uint64_t end = std::min<uint64_t>(events.size(), first + per_object);
+    const ObjectPlan plan{.topic = topic,
+                          .sequence = manifest.next_sequence(),
+                          .hour = kHour,
+                          .ranges = {{0, static_cast<int64_t>(first), static_cast<int64_t>(end)}}};
+    ASSIGN_OR_RETURN(
+        const auto writer,
+        ObjectWriter::Create(store, plan, {.compression_level = absl::GetFlag(FLAGS_level)}));
+    for (uint64_t i = first; i < end; ++i) {
+      const auto offset = static_cast<int64_t>(i);
+      RETURN_IF_ERROR(writer->Add({0, offset, kHourMicros + offset}, events[i]));
+    }
+    ASSIGN_OR_RETURN(const ObjectRecord record, writer->Finish());
+    RETURN_IF_ERROR(manifest.Append({record}, {}, absl::Now()));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Run() {
+  std::vector<std::string> events;
+  uint64_t encoded_bytes = 0;
+  std::string sample;
+  Orders orders;
+  std::string some_id;
+  while (encoded_bytes < absl::GetFlag(FLAGS_megabytes) * 1'000'000) {
+    const v1::Event event = orders.Next();
+    events.push_back(event.SerializeAsString());
+    encoded_bytes += events.back().size();
+    if (sample.size() < (16 << 20)) AppendEventLine({0, 0, kHourMicros}, events.back(), &sample);
+    if (events.size() == 1000) some_id = event.id();
+  }
+  const std::string directory = absl::GetFlag(FLAGS_directory);
+  std::filesystem::remove_all(directory);
+  ASSIGN_OR_RETURN(const auto store,
+                   DirectoryStore::Open(directory, DirectoryStore::Mode::kCreate));
+  ASSIGN_OR_RETURN(const LakeOwner owner, ClaimLake(*store, {.hub = "bench", .now = absl::Now()}));
+  ASSIGN_OR_RETURN(const auto catalog, CatalogWriter::Open(*store, owner));
+  ASSIGN_OR_RETURN(const LakeTopic topic, catalog->Ensure(1, "orders", absl::Now()));
+  ASSIGN_OR_RETURN(const auto writer, ManifestWriter::Open(*store, topic, owner));
+
+  const double megabytes = static_cast<double>(encoded_bytes) / 1e6;
+  const double cpu_before = CpuSeconds(getpid());
+  const Stopwatch writing;
+  RETURN_IF_ERROR(WriteObjects(*store, events, topic, *writer));
+  const double write_seconds = writing.Seconds();
+  const double write_cpu = CpuSeconds(getpid()) - cpu_before;
+  ASSIGN_OR_RETURN(const Manifest manifest, Manifest::Load(*store, topic));
+  uint64_t raw = 0;
+  uint64_t stored = 0;
+  for (const auto& [sequence, object] : manifest.objects()) {
+    raw += object.raw_bytes();
+    stored += object.bytes();
+  }
+  PrintResult("lake.write", {{"MB/s", megabytes / write_seconds},
+                             {"MB/s of CPU", megabytes / write_cpu},
+                             {"ratio", static_cast<double>(raw) / static_cast<double>(stored)},
+                             {"ratio of gzip", static_cast<double>(sample.size()) /
+                                                   static_cast<double>(GzipBytes(sample))}});
+
+  const Stopwatch reading;
+  TopicCursor cursor(*store, topic, manifest, {}, {});
+  uint64_t read = 0;
+  for (;;) {
+    ASSIGN_OR_RETURN(const bool more, cursor.Next());
+    if (!more) break;
+    ++read;
+  }
+  PrintResult("lake.read", {{"MB/s", megabytes / reading.Seconds()}});
+
+  const Stopwatch parsing;
+  TopicCursor again(*store, topic, manifest, {}, {});
+  uint64_t bytes = 0;
+  for (;;) {
+    ASSIGN_OR_RETURN(const bool more, again.Next());
+    if (!more) break;
+    ASSIGN_OR_RETURN(const std::string encoded, EncodedOf(again.event().line));
+    bytes += encoded.size();
+  }
+  PrintResult("lake.read encoded", {{"MB/s", megabytes / parsing.Seconds()}});
+  if (read != events.size() || bytes != encoded_bytes) {
+    return absl::DataLossError("what was read is not what was written");
+  }
+
+  const Stopwatch finding;
+  ASSIGN_OR_RETURN(const FindTally tally, FindEvents(*store, topic, manifest, KeyKind::kId, some_id,
+                                                     {}, [](const LakeEvent&) { return true; }));
+  PrintResult("lake.find", {{"ms", finding.Seconds() * 1e3},
+                            {"found", static_cast<double>(tally.events)},
+                            {"% read", 100 * static_cast<double>(tally.bytes_read) /
+                                           static_cast<double>(tally.bytes)}});
+
+  const Stopwatch proving;
+  VerifyReport report;
+  RETURN_IF_ERROR(VerifyTopic(*store, topic, {}, &report));
+  PrintResult("lake.verify",
+              {{"MB/s", static_cast<double>(report.raw_bytes) / 1e6 / proving.Seconds()},
+               {"problems", static_cast<double>(report.problem_count)}});
+  std::filesystem::remove_all(directory);
+  return absl::OkStatus();
+}
+
+}  // namespace
+}  // namespace eventhub::benchmark
+
+int main(int argc, char** argv) {
+  absl::ParseCommandLine(argc, argv);
+  const absl::Status status = eventhub::benchmark::Run();
+  if (!status.ok()) std::fprintf(stderr, "lake_bench: %s\n", status.ToString().c_str());
+  return status.ok() ? EXIT_SUCCESS : EXIT_FAILURE;
+}
