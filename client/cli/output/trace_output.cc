@@ -40,8 +40,9 @@ class TreeRenderer {
   }
   static std::string After(absl::Time then, absl::Time now) {
     const absl::Duration after = now - then;
-    if (after < absl::ZeroDuration()) return absl::StrCat("-", FormatRoughAge(-after));
-    return absl::StrCat("+", FormatRoughAge(after));
+    const absl::Duration rounded = absl::Trunc(absl::AbsDuration(after), absl::Milliseconds(1));
+    return absl::StrCat(after < absl::ZeroDuration() ? "-" : "+",
+                        rounded == absl::ZeroDuration() ? "0ms" : FormatAge(rounded));
   }
 
   void AppendEvent(const TracedEvent& event) {
