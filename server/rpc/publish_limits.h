@@ -16,6 +16,10 @@ namespace eventhub {
 struct PublishLimitOptions {
   size_t connection_bytes = size_t{32} << 20;
   size_t total_bytes = size_t{256} << 20;
+
+  // The limit of all connections of one host: a quarter is left for the others, however many
+  // connections the host opens.
+  size_t host_bytes() const { return total_bytes / 4 * 3; }
 };
 
 // Thread-safe. Outlives the results of Connect().
@@ -24,7 +28,7 @@ class PublishLimits {
   // The share of one connection, owned by its streams and calls.
   class Connection {
    public:
-    Connection(PublishLimits& limits, std::string peer);
+    Connection(PublishLimits& limits, std::string peer, std::shared_ptr<MemoryBudget> host);
     ~Connection();
 
     // Counts a request as in flight.
@@ -34,9 +38,12 @@ class PublishLimits {
     void Release(size_t bytes);
     // The bytes of all requests so far.
     uint64_t taken_bytes() const { return taken_.load(std::memory_order_relaxed); }
-    bool spent() const { return own_.spent() || limits_.total_.spent(); }
+    bool spent() const { return own_.spent() || host_->spent() || limits_.total_.spent(); }
     // Which limit is spent.
-    absl::string_view culprit() const { return own_.spent() ? "this connection" : "the hub"; }
+    absl::string_view culprit() const {
+      if (own_.spent()) return "this connection";
+      return host_->spent() ? "the connections of this host" : "the hub";
+    }
 
     // Arranges for waiter.Wake() when there may be room again. Returns the budget waited for, to
     // cancel the wait with; null, with nothing registered, if there is room.
@@ -47,6 +54,7 @@ class PublishLimits {
     PublishLimits& limits_;
     const std::string peer_;
     std::atomic<uint64_t> taken_{0};
+    std::shared_ptr<MemoryBudget> host_;
     MemoryBudget own_;
   };
 
@@ -64,6 +72,7 @@ class PublishLimits {
   MemoryBudget total_;
   Mutex mutex_;
   absl::flat_hash_map<std::string, std::weak_ptr<Connection>> connections_ ABSL_GUARDED_BY(mutex_);
+  absl::flat_hash_map<std::string, std::weak_ptr<MemoryBudget>> hosts_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace eventhub

@@ -8,10 +8,12 @@
 #include <unistd.h>
 
 #include <cstring>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/support/eventually.h"
@@ -100,6 +102,27 @@ class ConnectionTableTest : public testing::Test {
   std::vector<Pair> pairs_;
   std::vector<int> watched_;
 };
+
+TEST(PublishLimitsTest, LeaveAPartForOtherHosts) {
+  constexpr size_t kMiB = size_t{1} << 20;
+  PublishLimits limits({.connection_bytes = 2 * kMiB, .total_bytes = 8 * kMiB});
+  std::vector<std::shared_ptr<PublishLimits::Connection>> connections;
+  for (int port = 1; port <= 4; ++port) {
+    connections.push_back(limits.Connect(absl::StrCat("ipv4:10.0.0.1:", port)));
+  }
+  const auto neighbour = limits.Connect("ipv4:10.0.0.2:1");
+  for (int i = 0; i < 3; ++i) connections[i]->Add(2 * kMiB);
+  EXPECT_TRUE(connections[3]->spent()) << "a new connection is no way around the limit";
+  EXPECT_EQ(connections[3]->culprit(), "the connections of this host");
+  EXPECT_FALSE(neighbour->spent());
+  connections[0]->Release(2 * kMiB);
+  EXPECT_FALSE(connections[3]->spent());
+  // The host is forgotten with its last connection.
+  for (int i = 1; i < 3; ++i) connections[i]->Release(2 * kMiB);
+  connections.clear();
+  EXPECT_FALSE(limits.Connect("ipv4:10.0.0.1:9")->spent());
+  EXPECT_EQ(limits.in_flight_bytes(), 0u);
+}
 
 TEST_F(ConnectionTableTest, LimitsConnectionsPerHostAndInTotal) {
   for (int i = 0; i < 3; ++i) EXPECT_TRUE(Admit(table_, From("10.0.0.1", i)));

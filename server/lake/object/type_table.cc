@@ -36,8 +36,9 @@ void TypeTable::AddTo(ObjectIndex* index) const {
 void TypeTable::AddTo(ObjectRecord* record) const {
   std::vector<size_t> order(names_.size());
   for (size_t i = 0; i < order.size(); ++i) order[i] = i;
-  std::stable_sort(order.begin(), order.end(),
-                   [this](size_t a, size_t b) { return events_[a] > events_[b]; });
+  std::sort(order.begin(), order.end(), [this](size_t a, size_t b) {
+    return events_[a] != events_[b] ? events_[a] > events_[b] : a < b;
+  });
   size_t bytes = 0;
   size_t kept = 0;
   while (kept < order.size() && kept < kMaxRecordTypes) {
