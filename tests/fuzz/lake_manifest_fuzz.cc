@@ -40,7 +40,7 @@ void CheckManifest(const Manifest& manifest) {
   FUZZ_CHECK(restored.archived().size() == manifest.archived().size());
 }
 
-void Run(absl::string_view input) {
+void LoadAll(absl::string_view input) {
   DecodeRecord("record", RecordKind::kStep, 1, input).IgnoreError();
   const LakeTopic topic{.identity = {.hub = "h", .id = 1}, .name = "t", .directory = "topic=t"};
   LoadAs(Manifest::Directory(topic), input, [&topic](const ObjectStore& store) {
@@ -62,6 +62,6 @@ void Run(absl::string_view input) {
 }  // namespace eventhub::lake
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  eventhub::lake::Run(eventhub::Input(data, size));
+  eventhub::lake::LoadAll(eventhub::Input(data, size));
   return 0;
 }

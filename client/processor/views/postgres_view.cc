@@ -325,9 +325,10 @@ class PostgresStore final : public ViewStore {
     if (!options_.in_transaction) return absl::OkStatus();
     const std::vector<const Row*> written = internal::WrittenRows(rows);
     if (written.empty()) return absl::OkStatus();
-    const absl::Status status = internal::CallInTransaction(
-        [&] { return options_.in_transaction(writer_.handle(), written); });
-    const bool lost = PQstatus(writer_.handle()) != CONNECTION_OK;
+    PGconn* const connection = writer_.handle();
+    const absl::Status status =
+        internal::CallInTransaction([&] { return options_.in_transaction(connection, written); });
+    const bool lost = PQstatus(connection) != CONNECTION_OK;
     return status.ok() || lost ? status : ErrorOfProgram(status);
   }
 

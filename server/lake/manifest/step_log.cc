@@ -11,7 +11,7 @@
 namespace eventhub::lake {
 namespace {
 
-constexpr absl::string_view kMagic = "EHLAKE1\n";
+constexpr absl::string_view kRecordMagic = "EHLAKE1\n";
 constexpr char kFileVersion = 1;
 constexpr size_t kHeaderBytes = 24;
 constexpr size_t kChecksumBytes = 4;
@@ -71,7 +71,7 @@ std::string NumberName(absl::string_view directory, uint64_t number, absl::strin
 }  // namespace
 
 std::string EncodeRecord(RecordKind kind, uint64_t number, absl::string_view payload) {
-  std::string file(kMagic);
+  std::string file(kRecordMagic);
   file.reserve(kHeaderBytes + payload.size() + kChecksumBytes);
   file.push_back(kFileVersion);
   file.push_back(static_cast<char>(kind));
@@ -89,7 +89,8 @@ absl::StatusOr<absl::string_view> DecodeRecord(absl::string_view name, RecordKin
     return absl::DataLossError(absl::StrCat(name, " is damaged: ", why));
   };
   if (file.size() < kHeaderBytes + kChecksumBytes) return damaged("it is too short");
-  if (file.substr(0, kMagic.size()) != kMagic) return damaged("it is no record of a lake");
+  if (file.substr(0, kRecordMagic.size()) != kRecordMagic)
+    return damaged("it is no record of a lake");
   if (file[8] != kFileVersion) {
     return absl::UnimplementedError(
         absl::StrCat(name, " has version ", static_cast<int>(static_cast<uint8_t>(file[8])),

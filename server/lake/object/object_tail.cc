@@ -8,7 +8,7 @@
 namespace eventhub::lake {
 namespace {
 
-constexpr absl::string_view kMagic = "EHLAKEIX";
+constexpr absl::string_view kTailMagic = "EHLAKEIX";
 constexpr uint32_t kVersion = 1;
 
 absl::Status Damaged(absl::string_view why) {
@@ -72,7 +72,7 @@ std::string EncodeTail(const ObjectIndex& index) {
   AppendLittleEndian(kVersion, &footer);
   AppendLittleEndian(static_cast<uint32_t>(payload.size()), &footer);
   AppendLittleEndian(ChecksumOf(payload, footer), &footer);
-  footer.append(kMagic.data(), kMagic.size());
+  footer.append(kTailMagic.data(), kTailMagic.size());
   std::string tail;
   AppendSkippedHeader(SkippedFrame::kIndex, static_cast<uint32_t>(payload.size() + footer.size()),
                       &tail);
@@ -80,7 +80,7 @@ std::string EncodeTail(const ObjectIndex& index) {
 }
 
 absl::StatusOr<uint64_t> TailBytes(uint64_t object_bytes, absl::string_view footer) {
-  if (footer.size() != kFooterBytes || footer.substr(12) != kMagic) {
+  if (footer.size() != kFooterBytes || footer.substr(12) != kTailMagic) {
     return Damaged("the object does not end with one");
   }
   if (const auto version = LittleEndian<uint32_t>(footer); version != kVersion) {
