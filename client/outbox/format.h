@@ -33,7 +33,9 @@ struct TopicRecord {
   uint64_t base = 0;        // The number of the request that has sequence 0 in this epoch.
   uint64_t head = 0;        // The hub has all requests before this one.
   uint64_t head_event = 0;  // The number of its first event.
-  uint64_t sealed = 0;      // No part is added to requests before this one.
+  // Requests before this one may have been sent, and no part is added to them; the others were not
+  // sent.
+  uint64_t sealed = 0;
   uint64_t next_event = 0;  // The number of the next event to be taken.
 
   friend bool operator==(const TopicRecord&, const TopicRecord&) = default;

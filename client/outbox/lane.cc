@@ -246,6 +246,9 @@ TopicRecord Lane::Record() const {
     const Request& request = **last;
     if (!request.stored && request.writing == 0) continue;  // It is in memory alone.
     record.sealed = request.sealed ? request.number + 1 : request.number;
+    // What waits for a new epoch was never sent. It must not count as sent: an earlier process may
+    // have sent other requests under these numbers, directly, in the present epoch.
+    record.sealed = std::min(record.sealed, epoch_end_);
     record.next_event = request.first_event + request.span;
     break;
   }

@@ -223,10 +223,10 @@ TEST(PublishFlowControlTest, BlocksClientThatReadsNoReplies) {
   EXPECT_THAT(second.End(), IsOk());
 }
 
-TEST(PublishFlowControlTest, BoundsTotalOfAllConnections) {
+TEST(PublishFlowControlTest, BoundsTotalOfTheConnectionsOfAHost) {
   ServerOptions options = TestServerOptions();
-  constexpr size_t kLimit = 1 << 20;
-  options.publish_limits.total_bytes = kLimit;
+  options.publish_limits.total_bytes = 1 << 20;
+  const size_t limit = options.publish_limits.host_bytes();
   TestHub hub(std::move(options));
   CreateTopic(hub.client(), "t");
   hub.gate().Close();
@@ -235,9 +235,9 @@ TEST(PublishFlowControlTest, BoundsTotalOfAllConnections) {
   const v1::PublishStreamRequest request = MakeStreamPublish("t", 1, 1, std::string(100'000, 'x'));
   Flood one(a, request);
   Flood two(b, request);
-  ASSERT_TRUE(Eventually([&] { return GetStats(hub.client()).in_flight_bytes() >= kLimit; }));
+  ASSERT_TRUE(Eventually([&] { return GetStats(hub.client()).in_flight_bytes() >= limit; }));
   ASSERT_TRUE(Eventually([&] { return one.Stuck() && two.Stuck(); }));
-  EXPECT_LT(GetStats(hub.client()).in_flight_bytes(), kLimit + 300'000);
+  EXPECT_LT(GetStats(hub.client()).in_flight_bytes(), limit + 300'000);
   const grpc::Status status = TryPublish(hub.client(), MakePublish("t")).status;
   EXPECT_THAT(status,
               FailsWith(StatusCode::RESOURCE_EXHAUSTED, ErrorDetail::REASON_TOO_MUCH_IN_FLIGHT));

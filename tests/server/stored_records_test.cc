@@ -560,12 +560,13 @@ TEST(StoredRecords, ArchiveRecordsAreStable) {
   ASSERT_THAT(rig.Create("t"), IsOk());
   ASSERT_THAT(rig.Publish("t", {"a"}), IsOk());
   FakeLake lake;
-  const auto archive = rig.broker().archives()->List().front();
+  auto archive = rig.broker().archives()->List().front();
   const auto advance = [&] {
     return rig.broker().archives()->Advance(*archive, lake,
                                             [](size_t) { return absl::OkStatus(); });
   };
   const auto records = [&] {
+    archive.reset();  // It must not outlive the broker.
     rig.Close();
     LogStoreOptions options;
     options.directory = rig.disk.directory() + "/hub";

@@ -167,6 +167,33 @@ TEST_F(LaneTest, RequestsOfAnEarlierProcessKeepTheirSequences) {
   EXPECT_EQ(Send(), 1u);
 }
 
+// The process before the last one sent requests that it never wrote, under the numbers that the
+// last one gave to its own.
+TEST_F(LaneTest, RequestsThatWaitForAnEpochWereNotSent) {
+  StoredTopic stored;
+  stored.record = {
+      .epoch = 7, .base = 10, .head = 12, .head_event = 30, .sealed = 13, .next_event = 31};
+  stored.requests.push_back(
+      {.number = 12, .first_event = 30, .span = 1, .events = 1, .bytes = 10, .parts = 1});
+  Load(stored);
+  Add();
+  const TopicRecord record = lane_->Record();
+  EXPECT_EQ(record.epoch, 7u);
+  EXPECT_EQ(record.sealed, 13u) << "request 13 waits for a new epoch";
+
+  stored.record = record;
+  stored.requests.push_back(
+      {.number = 13, .first_event = 31, .span = 1, .events = 1, .bytes = 10, .parts = 1});
+  Load(stored);
+  lane_->SealTail();
+  EXPECT_EQ(Send(), 2u);
+  EXPECT_EQ(lane_->NextToSend(), nullptr);
+  EXPECT_EQ(Reply(12, absl::OkStatus(), /*duplicate=*/true), AfterReply::kConfirmed);
+  WriteRecord();
+  EXPECT_EQ(lane_->epoch(), 8u);
+  EXPECT_EQ(Send(), 0u) << "not sequence 3 of epoch 7, which the hub may have under other events";
+}
+
 TEST_F(LaneTest, RemovedRequestLeavesItsSequence) {
   Add();
   Add();
@@ -251,6 +278,7 @@ TEST_F(LaneTest, FindsTheOversizedRequestOneByOne) {
 
 TEST_F(LaneTest, RecordCountsOnlyRequestsOnDisk) {
   Add(3);
+  WriteRecord();
   Request& direct = lane_->Add(absl::UnixEpoch(), absl::ZeroDuration());
   lane_->AddPart(direct, absl::UnixEpoch(), 2, 20);
   direct.sealed = true;
