@@ -22,7 +22,7 @@ void FinishCall(grpc::ServerUnaryReactor* reactor, absl::StatusOr<Response> outc
   if (outcome.ok()) {
     const size_t bytes = outcome->ByteSizeLong();
     if (static_cast<AnswerReactor*>(reactor)->Count(bytes)) {
-      *response = *std::move(outcome);
+      *response = std::move(*outcome);
     } else {
       outcome = AnswersInFlight(bytes);
     }

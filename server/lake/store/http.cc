@@ -184,10 +184,9 @@ absl::StatusOr<HttpResponse> HttpClient::Send(const HttpRequest& request) {
 
   std::unique_ptr<curl_slist, FreeList> headers;
   const auto add_header = [&headers](const std::string& line) {
+    // Appending leaves the first element in its place.
     curl_slist* const longer = curl_slist_append(headers.get(), line.c_str());
-    if (longer == nullptr) return;
-    static_cast<void>(headers.release());
-    headers.reset(longer);
+    if (headers == nullptr) headers.reset(longer);
   };
   for (const HttpHeader& header : request.headers) {
     add_header(absl::StrCat(header.name, ": ", header.value));

@@ -209,7 +209,7 @@ class S3Store::Sink final : public ObjectSink {
     pugi::xml_node upload = document.append_child("CompleteMultipartUpload");
     for (size_t i = 0; i < tags_.size(); ++i) {
       pugi::xml_node part = upload.append_child("Part");
-      part.append_child("PartNumber").text().set(static_cast<unsigned long long>(i + 1));
+      part.append_child("PartNumber").text().set(static_cast<unsigned long long>(i) + 1);
       part.append_child("ETag").text().set(tags_[i].c_str());
     }
     std::ostringstream body;

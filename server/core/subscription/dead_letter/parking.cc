@@ -166,7 +166,7 @@ size_t MemoryOf(const std::vector<Parked>& parked) {
   for (const Parked& range : parked) {
     if (range.reason.get() == last) continue;
     last = range.reason.get();
-    bytes += sizeof(*last) + last->capacity();
+    bytes += sizeof(std::string) + last->capacity();
   }
   return bytes;
 }
