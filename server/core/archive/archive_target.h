@@ -42,8 +42,8 @@ class ArchiveTarget {
 
   virtual ~ArchiveTarget() = default;
 
-  // Makes calls in progress and later ones fail soon, because the hub is about to end. May be called
-  // during other calls.
+  // Makes calls in progress and later ones fail soon, because the hub is about to end. May be
+  // called during other calls.
   virtual void Interrupt() {}
 
   // The sequence of the next object of the topic to be listed.
