@@ -43,10 +43,22 @@ bool MayBeAddress(const std::string& target) {
          absl::StartsWith(target, "ipv6:");
 }
 
+// Whether the channel failed without a connection: gRPC's words for it, which are not those for a
+// connection that broke.
+bool HadNoConnection(absl::string_view message) {
+  return absl::StartsWith(message, "failed to connect to all addresses") ||
+         absl::StartsWith(message, "DNS resolution failed") ||
+         absl::StartsWith(message, "empty address list");
+}
+
 // The peer of a call is the target of its channel until the call is assigned to a connection, and
-// then the address of that connection.
-bool WasNeverSent(const grpc::ClientContext& call, const std::string& target) {
-  return ReportsUnsentCalls(target) && call.peer() == target;
+// then the address of that connection. After a connection broke, the peer is not reliable: gRPC
+// 1.51 keeps a pointer to the address, which is freed with the connection.
+bool WasNeverSent(const absl::Status& status, const grpc::ClientContext& call,
+                  const std::string& target) {
+  if (!ReportsUnsentCalls(target)) return false;
+  if (absl::IsUnavailable(status) && !HadNoConnection(status.message())) return false;
+  return call.peer() == target;
 }
 
 }  // namespace
@@ -69,7 +81,7 @@ absl::Status FromGrpc(const grpc::Status& status) {
 absl::Status FromGrpc(const grpc::Status& status, const grpc::ClientContext& call,
                       const std::string& target) {
   absl::Status result = FromGrpc(status);
-  if (result.ok() || !WasNeverSent(call, target)) return result;
+  if (result.ok() || !WasNeverSent(result, call, target)) return result;
   return WithNothingDone(std::move(result));
 }
 
