@@ -37,7 +37,7 @@ class AddedAttributes {
     wire::AppendBytes(v1::AttributeValue::kStringFieldNumber, value, &encoded);
     Add(name, encoded);
   }
-  // Copies the attribute of the cause, if it has one. Returns whether the event has it now.
+  // Copies an attribute of the cause. Returns whether the event has it afterwards.
   bool CarryOn(const char* name, const v1::Event& cause) {
     if (IsSet(name)) return true;
     const auto it = cause.attributes().find(name);

@@ -7,7 +7,7 @@
 
 namespace eventhub::processor::internal {
 
-// On the strand only, but for Await.
+// Used on the strand only, except Await.
 class OpenReplies {
  public:
   // One more (1), or one that was given (-1).

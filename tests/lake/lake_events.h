@@ -29,7 +29,7 @@ inline v1::Event PlainEvent(int64_t number) {
 }
 
 // Random events, many of which are odd: every type of attribute, data of all kinds, fields of later
-// versions, bytes that no string may have, and what is no event at all.
+// versions, invalid UTF-8, and bytes that are not an event.
 class HostileEvents {
  public:
   explicit HostileEvents(std::mt19937_64& random) : random_(random) {}

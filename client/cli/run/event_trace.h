@@ -42,8 +42,8 @@ struct TracedEvent {
   absl::Time append_time() const { return places.front().append_time; }
 };
 
-// Collects the events of a trace in rounds. Each round asks for events that those of earlier rounds
-// refer to, until there are no more:
+// Collects the events of a trace in rounds. Each round asks for the events that the events of
+// earlier rounds refer to, until a round finds none:
 //
 //     EventTrace trace("ord-81");
 //     while (const std::vector<client::Filter> filters = trace.TakeQueries(); !filters.empty()) {

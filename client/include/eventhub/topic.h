@@ -150,7 +150,7 @@ struct PartitionInfo {
   uint64_t bytes = 0;
   std::optional<absl::Time> last_append_time{};  // Unset if no event is kept.
   uint64_t removed_events = 0;                   // As in TopicStats.
-  // The lake has the events before this offset, but for those missing there for ever. Unset if the
+  // The lake has the events before this offset, except those it will never have. Unset if the
   // topic is not archived.
   std::optional<int64_t> archived_offset{};
 };

@@ -21,7 +21,7 @@ namespace eventhub {
 struct ArchiveSchedule {
   // Events become part of the lake this long after they were appended, at the latest …
   absl::Duration interval = absl::Seconds(60);
-  // … or once so many of them wait. Encoded bytes.
+  // … or as soon as this many encoded bytes are waiting.
   uint64_t bytes = uint64_t{64} << 20;
 };
 

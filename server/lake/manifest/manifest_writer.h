@@ -47,7 +47,7 @@ class ManifestWriter {
   absl::Status Replace(const std::vector<uint64_t>& removed, const ObjectRecord& added,
                        absl::Time now);
 
-  // Whether there are so many steps since the last checkpoint that it is time for one.
+  // Whether enough steps were added since the last checkpoint to write another.
   bool WantsCheckpoint() const;
 
   // Loads the manifest, and stores it as a checkpoint. Its failure costs readers time, nothing

@@ -5,7 +5,7 @@
 namespace eventhub {
 namespace {
 
-// One in so many waiting events may be one that only an extra event can be.
+// The part of the room that is reserved for extra events: one in this many.
 constexpr size_t kPartForExtra = 16;
 
 }  // namespace
