@@ -1,4 +1,5 @@
 // Topics: creation, lists, changes and deletion, also concurrently.
+#include <atomic>
 #include <condition_variable>
 #include <future>
 #include <set>
@@ -235,6 +236,23 @@ TEST_F(TopicTest, RejectsInvalidUpdatesAsAWhole) {
               Refused(StatusCode::kNotFound, v1::ErrorDetail::REASON_TOPIC_NOT_FOUND));
   EXPECT_EQ(rig_.broker().topics().Get(kTester, "t")->topic().ShortDebugString(),
             topic.ShortDebugString());
+}
+
+// Reports visit the partitions of a view that a change replaces meanwhile.
+TEST_F(TopicTest, UpdatesDoNotDisturbReports) {
+  v1::Topic topic = Named("t");
+  topic.set_partitions(100);
+  ASSERT_THAT(rig_.Create(topic), IsOk());
+  std::atomic<bool> done{false};
+  std::thread reports([&] {
+    while (!done) EXPECT_THAT(rig_.broker().topics().Get(kTester, "t"), IsOk());
+  });
+  for (int i = 0; i < 200; ++i) {
+    topic.set_description(std::to_string(i));
+    EXPECT_THAT(rig_.Update(topic, {"description"}), IsOk());
+  }
+  done = true;
+  reports.join();
 }
 
 TEST_F(TopicTest, DeletedNameCanBeReused) {

@@ -72,7 +72,8 @@ absl::Status UpdateTopicTask::Update(CommitBuilder& commit) {
 
 void UpdateTopicTask::Empty(CommitBuilder& commit) {
   topic_->NotePurge();  // Tells readers before their events are trimmed.
-  for (PartitionLog* log : topic_->view()->partitions) {
+  const std::shared_ptr<const TopicView> view = topic_->view();
+  for (PartitionLog* log : view->partitions) {
     if (log->next_offset() > log->next_start().offset) {
       TrimLog(*topic_, *log, log->next_position(), commit);
     }
@@ -88,7 +89,8 @@ void UpdateTopicTask::Done(const absl::Status& status) {
   topic_->Apply(settings_, std::vector<LogBounds>(added_partitions_));
   if (emptied_) {
     topic_->NotePurge();  // And readers that opened meanwhile.
-    for (PartitionLog* log : topic_->view()->partitions) topics_.cache().Drop(log->tail());
+    const std::shared_ptr<const TopicView> view = topic_->view();
+    for (PartitionLog* log : view->partitions) topics_.cache().Drop(log->tail());
   }
   std::move(done_)(*settings_);
 }
@@ -151,7 +153,8 @@ void DeleteTopicTask::Done(const absl::Status& status) {
     topics_.catalog().Remove(*topic_);
     for (const RouteIndex::RoutePtr& route : deleted_routes_) routes_.Remove(route->name());
     topic_->SetDeleted();
-    for (PartitionLog* partition : topic_->view()->partitions) {
+    const std::shared_ptr<const TopicView> view = topic_->view();
+    for (PartitionLog* partition : view->partitions) {
       topics_.cache().Drop(partition->tail());
     }
     for (const auto& subscription : deleted_subscriptions_) subscriptions_.Remove(*subscription);

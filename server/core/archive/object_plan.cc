@@ -32,7 +32,8 @@ absl::StatusOr<std::vector<Pending>> FindPending(const Topic& topic,
                                                  const std::vector<ArchivePosition>& positions,
                                                  const LogStore& store) {
   std::vector<Pending> found;
-  for (PartitionLog* log : topic.view()->partitions) {
+  const std::shared_ptr<const TopicView> view = topic.view();
+  for (PartitionLog* log : view->partitions) {
     const size_t index = log->id().value();
     const LogPosition position = index < positions.size() ? positions[index].to : LogPosition();
     const LogPosition start{log->start(), log->start_bytes()};

@@ -60,7 +60,8 @@ void TopicArchive::Apply(ArchiveRecords records) {
 
 uint64_t TopicArchive::WaitingBytes() const {
   uint64_t bytes = 0;
-  for (const PartitionLog* log : topic_->view()->partitions) {
+  const std::shared_ptr<const TopicView> view = topic_->view();
+  for (const PartitionLog* log : view->partitions) {
     const LogPosition end = log->end_position();
     const LogPosition from = PositionOf(records_, log->id());
     // The log has lost events: an attempt to archive reports it.
@@ -114,7 +115,8 @@ bool TopicArchive::Reached(const Flushing& flushing) const {
 
 void TopicArchive::Flush(StatusDone done) {
   Flushing flushing{{}, std::move(done)};
-  for (const PartitionLog* log : topic_->view()->partitions) {
+  const std::shared_ptr<const TopicView> view = topic_->view();
+  for (const PartitionLog* log : view->partitions) {
     // An empty log needs nothing, wherever its position is.
     const Offset end = log->end();
     flushing.ends.push_back(log->start() < end ? end : Offset(0));
@@ -151,7 +153,8 @@ v1::ArchiveStatus TopicArchive::Describe(absl::Duration now) const {
   uint64_t events = 0;
   uint64_t bytes = 0;
   uint64_t missing = 0;
-  for (const PartitionLog* log : topic_->view()->partitions) {
+  const std::shared_ptr<const TopicView> view = topic_->view();
+  for (const PartitionLog* log : view->partitions) {
     const Offset start = log->start();  // Before the end, which only grows.
     const LogPosition from = PositionOf(records_, log->id());
     const LogPosition end = log->end_position();

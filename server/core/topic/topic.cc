@@ -60,7 +60,8 @@ void Topic::NotePurge() {
 
 void Topic::WakeReaders() {
   mark_.WakeAll();
-  for (PartitionLog* partition : view()->partitions) partition->end_mark().WakeAll();
+  const std::shared_ptr<const TopicView> now = view();
+  for (PartitionLog* partition : now->partitions) partition->end_mark().WakeAll();
 }
 
 IdentityTable& Topic::identities() {
@@ -100,7 +101,8 @@ v1::TopicStats Topic::Stats() const {
   uint64_t events = 0;
   uint64_t bytes = 0;
   uint64_t removed = 0;
-  for (const PartitionLog* partition : view()->partitions) {
+  const std::shared_ptr<const TopicView> now = view();
+  for (const PartitionLog* partition : now->partitions) {
     // Read before the end, which only grows.
     const Offset start = partition->start();
     const uint64_t gone = partition->removed_events();

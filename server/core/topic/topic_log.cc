@@ -25,7 +25,8 @@ absl::Status CheckNotFull(const Topic& topic) {
 uint64_t CountUnarchived(const Topic& topic) {
   if (!topic.archive_hold().active()) return 0;
   uint64_t events = 0;
-  for (const PartitionLog* log : topic.view()->partitions) {
+  const std::shared_ptr<const TopicView> view = topic.view();
+  for (const PartitionLog* log : view->partitions) {
     const Offset from = std::max(topic.archive_hold().Of(log->id()), log->next_start().offset);
     if (from < log->next_offset()) events += static_cast<uint64_t>(log->next_offset() - from);
   }

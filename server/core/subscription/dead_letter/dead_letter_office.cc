@@ -248,7 +248,8 @@ LetterBounds::LetterBounds(const TopicCatalog& topics, const std::string& dead_l
 
 void LetterBounds::Note(const Topic& topic) {
   std::vector<Offset>& ends = ends_[topic.id()];
-  for (const PartitionLog* log : topic.view()->partitions) ends.push_back(log->end());
+  const std::shared_ptr<const TopicView> view = topic.view();
+  for (const PartitionLog* log : view->partitions) ends.push_back(log->end());
 }
 
 bool LetterBounds::Beyond(const DeadLetterPlace& place) {
