@@ -1,5 +1,7 @@
 #include "storage/commit_builder.h"
 
+#include <algorithm>
+
 #include "absl/container/inlined_vector.h"
 #include "rocksdb/write_batch.h"
 #include "storage/base/check.h"
@@ -21,8 +23,9 @@ void CommitBuilder::BeginRun(PartitionLog& log) {
   Put(Column::kMeta, RunKey(log.topic(), log.id(), log.run_start()),
       EncodeRunRecord(store_.runs().current(log.topic())));
   // Each new run also deletes the records of obsolete ones, so that their number stays bounded by
-  // the retained log. If the store cannot be read, other operations report that.
-  const auto keys = store_.runs().ForgettableBefore(log.topic(), log.id(), log.next_start().offset);
+  // the log that can be read. If the store cannot be read, other operations report that.
+  const Offset readable = std::min(log.next_start().offset, log.history_start());
+  const auto keys = store_.runs().ForgettableBefore(log.topic(), log.id(), readable);
   if (!keys.ok()) return;
   for (const std::string& key : *keys) Delete(Column::kMeta, key);
 }

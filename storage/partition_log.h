@@ -55,6 +55,14 @@ class PartitionLog {
   // Offsets before this may be gone: start(), or more while a trim is in progress.
   Offset trimmed_to() const { return Offset(trimmed_to_.load(std::memory_order_acquire)); }
 
+  // The first event that is also kept elsewhere, in the hub's lake: readers may ask for events from
+  // there on, whether or not the log still has them. Offset::Max() if there are none.
+  Offset history_start() const { return Offset(history_start_.load(std::memory_order_acquire)); }
+  // Any thread.
+  void SetHistoryStart(Offset start) {
+    history_start_.store(start.value(), std::memory_order_release);
+  }
+
   // The end and the number of bytes before it, as of one commit.
   LogPosition end_position() const;
 
@@ -127,6 +135,7 @@ class PartitionLog {
   std::atomic<int64_t> start_;
   std::atomic<int64_t> trimmed_to_;
   std::atomic<int64_t> run_start_{Offset::Max().value()};
+  std::atomic<int64_t> history_start_{Offset::Max().value()};
   std::atomic<uint64_t> start_bytes_;
   std::atomic<uint64_t> removed_events_;
   std::atomic<uint64_t> removed_bytes_;

@@ -50,6 +50,7 @@ absl::StatusOr<LogRun> RunHistory::Find(TopicId topic, PartitionId partition, Of
   if (noted.has_value()) {
     run.first = OffsetOfRunKey(noted->first);
     ASSIGN_OR_RETURN(run.id, DecodeRunRecord(noted->second));
+    run.noted = true;
   }
   RETURN_IF_ERROR(store_.ScanFrom(Column::kMeta, prefix, RunKey(topic, partition, offset + 1),
                                   [&run](absl::string_view key, absl::string_view) {
@@ -71,7 +72,7 @@ absl::StatusOr<std::optional<LogRun>> RunHistory::FindId(TopicId topic, Partitio
                                   found = run;
                                   return false;
                                 }
-                                run = {run.end, Offset::Max(), 0};
+                                run = {run.end, Offset::Max(), 0, true};
                                 const absl::StatusOr<uint64_t> noted = DecodeRunRecord(value);
                                 status = noted.status();
                                 if (noted.ok()) run.id = *noted;

@@ -21,6 +21,9 @@ struct LogRun {
   Offset end;  // The first offset of the next run; Offset::Max() if there is none.
   // Never 0. The same for all partitions of a topic whose run began with the same start.
   uint64_t id = 0;
+  // Whether its start is recorded. If not, the run is that of the events appended before the hub
+  // recorded runs; unless the events are trimmed, for then the record may have been deleted.
+  bool noted = false;
 };
 
 // The record of a run in column `meta`, which contains its id. See FORMAT.md.
