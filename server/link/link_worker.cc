@@ -45,6 +45,8 @@ client::StartPosition ToClient(const v1::StartPosition& start) {
       return client::StartPosition::Offset(start.offset());
     case v1::StartPosition::kTimestamp:
       return client::StartPosition::Timestamp(ToTime(start.timestamp()));
+    case v1::StartPosition::kRetained:
+      return client::StartPosition::Retained();
     default:
       return client::StartPosition::Earliest();
   }
@@ -366,7 +368,7 @@ void LinkWorker::AskLag() {
   const LinkState state = link_->state();
   uint64_t lag = 0;
   for (const client::PartitionInfo& partition : *partitions) {
-    int64_t at = partition.start_offset;
+    int64_t at = partition.history_start_offset.value_or(partition.start_offset);
     const auto position = state.positions.find(partition.partition);
     if (position != state.positions.end()) at = std::max(at, position->second.next_offset);
     if (partition.end_offset > at) lag += static_cast<uint64_t>(partition.end_offset - at);

@@ -33,7 +33,8 @@ namespace {
 
 constexpr char kReadExamples[] = R"(
 Prints the events of each partition in order. Ends at the end of the log, or, with --follow, at
-Ctrl-C; --follow continues after a restart of the hub.
+Ctrl-C; --follow continues after a restart of the hub. Events that retention has deleted come from the
+hub's lake, if it has one; --from=retained begins with those that the hub retains.
 
 Examples:
   eventhub read orders                             all events
@@ -138,7 +139,8 @@ class Printer {
 // Returns the number of events to read; 0 if the partitions alone do not tell.
 uint64_t EventsToRead(client::AdminClient& admin, const ReadFlags& flags) {
   const client::ReaderOptions& reader = flags.reader;
-  const bool simple = reader.start.kind == client::StartPosition::Kind::kEarliest &&
+  const bool retained = reader.start.kind == client::StartPosition::Kind::kRetained;
+  const bool simple = (retained || reader.start.kind == client::StartPosition::Kind::kEarliest) &&
                       !reader.stop_time && !reader.filter && !reader.follow;
   if (!simple) return 0;
   const auto partitions = admin.ListPartitions(reader.topic);
@@ -150,6 +152,7 @@ uint64_t EventsToRead(client::AdminClient& admin, const ReadFlags& flags) {
       continue;
     }
     int64_t start = partition.start_offset;
+    if (!retained) start = std::min(start, partition.history_start_offset.value_or(start));
     for (const client::PartitionOffset& place : reader.offsets) {
       if (place.partition == partition.partition) start = std::max(start, place.offset);
     }
@@ -233,8 +236,8 @@ void AddPlaceOption(CLI::App& command, const std::string& name, client::ReaderOp
 
 void AddReadFlags(CLI::App& command, ReadFlags& flags) {
   AddPlaceOption(command, "--from", flags.reader, ParseFrom,
-                 "earliest (default), latest, an offset, a time, a duration back from now, or "
-                 "PARTITION:OFFSET,…");
+                 "earliest (default), retained, latest, an offset, a time, a duration back from "
+                 "now, or PARTITION:OFFSET,…");
   AddPlaceOption(command, "--to", flags.reader, ParseTo, "Stop before this offset or time");
   command.add_flag("-f,--follow", flags.reader.follow, "Wait for new events at the end of the log");
   AddParsedOption(

@@ -38,6 +38,7 @@ absl::StatusOr<uint32_t> ParsePartition(absl::string_view text) {
 
 absl::StatusOr<client::StartPosition> ParseStart(absl::string_view text, absl::Time now) {
   if (text == "earliest") return client::StartPosition::Earliest();
+  if (text == "retained") return client::StartPosition::Retained();
   if (text == "latest") return client::StartPosition::Latest();
   if (IsNumber(text)) {
     ASSIGN_OR_RETURN(const int64_t offset, ParseOffset(text));
@@ -46,9 +47,10 @@ absl::StatusOr<client::StartPosition> ParseStart(absl::string_view text, absl::T
   if (const auto time = ParseMoment(text, now); time.ok()) {
     return client::StartPosition::Timestamp(*time);
   }
-  return BadPlace(text,
-                  "earliest, latest, an offset, a time (2026-01-31T12:00:00Z) or a duration back "
-                  "from now (15m)");
+  return BadPlace(
+      text,
+      "earliest, retained, latest, an offset, a time (2026-01-31T12:00:00Z) or a duration back "
+      "from now (15m)");
 }
 
 absl::StatusOr<client::PartitionOffset> ParsePartitionOffset(absl::string_view text) {

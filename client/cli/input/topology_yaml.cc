@@ -282,7 +282,7 @@ class DocumentReader {
       if (!place.ok() || place->kind == client::StartPosition::Kind::kTimestamp) {
         return absl::InvalidArgumentError(
             absl::StrCat("'", text,
-                         "' is not earliest, latest, an offset, or a time like "
+                         "' is not earliest, retained, latest, an offset, or a time like "
                          "2026-01-31T12:00:00Z"));
       }
     }
@@ -298,6 +298,9 @@ class DocumentReader {
         break;
       case client::StartPosition::Kind::kTimestamp:
         *start.mutable_timestamp() = json::ToTimestamp(place->timestamp);
+        break;
+      case client::StartPosition::Kind::kRetained:
+        start.set_retained(true);
         break;
     }
     return absl::OkStatus();

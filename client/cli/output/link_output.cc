@@ -66,6 +66,8 @@ std::string StartText(const client::StartPosition& start) {
       return absl::StrCat("offset ", start.offset);
     case client::StartPosition::Kind::kTimestamp:
       return FormatMoment(start.timestamp);
+    case client::StartPosition::Kind::kRetained:
+      return "retained";
     case client::StartPosition::Kind::kEarliest:
       break;
   }

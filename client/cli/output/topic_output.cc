@@ -104,6 +104,8 @@ Json PartitionsJson(const std::vector<client::PartitionInfo>& partitions) {
                  {"removed_events", partition.removed_events}};
     json["archived_offset"] =
         partition.archived_offset ? Json(*partition.archived_offset) : Json(nullptr);
+    json["history_start_offset"] =
+        partition.history_start_offset ? Json(*partition.history_start_offset) : Json(nullptr);
     json["last_append_time"] = partition.last_append_time.has_value()
                                    ? Json(FormatMoment(*partition.last_append_time))
                                    : Json(nullptr);
@@ -213,17 +215,31 @@ std::string RenderPartitions(const std::vector<client::PartitionInfo>& partition
   const auto ahead = [latest = now + absl::Minutes(1)](const client::PartitionInfo& partition) {
     return partition.last_append_time.value_or(absl::InfinitePast()) > latest;
   };
-  Table table({">PARTITION", ">START", ">END", ">EVENTS", ">BYTES", "LAST APPENDED"});
+  // Where the lake has events, its start is shown as well.
+  const bool history =
+      std::any_of(partitions.begin(), partitions.end(), [](const client::PartitionInfo& partition) {
+        return partition.history_start_offset.has_value();
+      });
+  std::vector<std::string> columns = {">PARTITION", ">START", ">END",
+                                      ">EVENTS",    ">BYTES", "LAST APPENDED"};
+  if (history) columns.insert(columns.begin() + 1, ">HISTORY FROM");
+  Table table(std::move(columns));
   for (const client::PartitionInfo& partition : partitions) {
-    table.AddRow({FormatCount(partition.partition), FormatCount(partition.start_offset),
-                  FormatCount(partition.end_offset),
-                  FormatCount(partition.end_offset - partition.start_offset -
-                              static_cast<int64_t>(partition.removed_events)),
-                  FormatBytes(partition.bytes),
-                  absl::StrCat(partition.last_append_time.has_value()
-                                   ? FormatMomentWide(*partition.last_append_time)
-                                   : "-",
-                               ahead(partition) ? " !" : "")});
+    std::vector<std::string> row = {FormatCount(partition.partition),
+                                    FormatCount(partition.start_offset),
+                                    FormatCount(partition.end_offset),
+                                    FormatCount(partition.end_offset - partition.start_offset -
+                                                static_cast<int64_t>(partition.removed_events)),
+                                    FormatBytes(partition.bytes),
+                                    absl::StrCat(partition.last_append_time.has_value()
+                                                     ? FormatMomentWide(*partition.last_append_time)
+                                                     : "-",
+                                                 ahead(partition) ? " !" : "")};
+    if (history) {
+      const std::optional<int64_t>& from = partition.history_start_offset;
+      row.insert(row.begin() + 1, from ? FormatCount(*from) : "-");
+    }
+    table.AddRow(std::move(row));
   }
   const uint64_t wrong =
       static_cast<uint64_t>(std::count_if(partitions.begin(), partitions.end(), ahead));

@@ -61,6 +61,8 @@ enum class ErrorReason {
   kTooManyLinks = 41,            // The hub has as many links as it may have.
   kCopiesInFlight = 42,          // Too many copies of requests are in flight: `retry_delay`.
   kTooManyCopies = 43,           // The copies of the request exceed the hub's memory for them.
+  kLakeUnavailable = 44,         // Older events are in the hub's lake, which does not answer.
+  kLakeDamaged = 45,             // Older events are damaged or missing in the hub's lake.
   kNotArchived = 50,             // The hub's lake lacks events that would be lost.
   kArchiveBehind = 51,           // No room for events until the hub's lake has earlier ones.
 };

@@ -37,13 +37,17 @@ struct PartitionRange {
 
 // Where to start in each partition.
 struct StartPosition {
-  enum class Kind { kEarliest, kLatest, kOffset, kTimestamp };
+  enum class Kind { kEarliest, kLatest, kOffset, kTimestamp, kRetained };
 
-  // At the first event that is kept.
+  // At the first event. Readers begin with the topic's history if the hub's lake has it; everything
+  // else begins at the first event that the hub retains.
   static StartPosition Earliest() { return {}; }
+  // At the first event that the hub retains: nothing is read from its lake.
+  static StartPosition Retained() { return {.kind = Kind::kRetained}; }
   // At the end: only events appended from now on.
   static StartPosition Latest() { return {.kind = Kind::kLatest}; }
-  // At this offset. OUT_OF_RANGE if it is trimmed or beyond the end.
+  // At this offset. OUT_OF_RANGE if it is trimmed, for readers also from the history, or beyond the
+  // end.
   static StartPosition Offset(int64_t offset) { return {.kind = Kind::kOffset, .offset = offset}; }
   // At the first event that the hub appended at this time or later.
   static StartPosition Timestamp(absl::Time time) {

@@ -107,7 +107,9 @@ class Reader {
   //                      Create a new reader, at StartPosition::Earliest (the entire new log), at
   //                      Latest (none of its present events), or at ErrorInfo::agreed_offset if it
   //                      is set: the events before it are the same in both logs
-  //   UNAVAILABLE        no connection for `reconnect_deadline`
+  //   UNAVAILABLE        no connection for `reconnect_deadline`; or the hub's lake, which has the
+  //                      next events, did not answer for so long (ErrorReason::kLakeUnavailable)
+  //   DATA_LOSS          these events are damaged or missing there (ErrorReason::kLakeDamaged)
   //   RESOURCE_EXHAUSTED and other errors of the hub that pass, if it returned them, without
   //                      interruption, for `reconnect_deadline`
   //   others             the hub's error, e.g. NOT_FOUND: no such topic or partition

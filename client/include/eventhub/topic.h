@@ -153,6 +153,9 @@ struct PartitionInfo {
   // The lake has the events before this offset, except those it will never have. Unset if the
   // topic is not archived.
   std::optional<int64_t> archived_offset{};
+  // The first event that the lake has: readers may begin there, even if `start_offset` is greater.
+  // Unset if it has none.
+  std::optional<int64_t> history_start_offset{};
 };
 
 // An address that a hub listens on.

@@ -172,6 +172,7 @@ PartitionInfo FromProto(const v1::PartitionInfo& proto) {
   info.bytes = proto.bytes();
   info.removed_events = proto.removed_events();
   if (proto.has_archived_offset()) info.archived_offset = proto.archived_offset();
+  if (proto.has_history_start_offset()) info.history_start_offset = proto.history_start_offset();
   if (proto.has_last_append_time()) info.last_append_time = FromProto(proto.last_append_time());
   return info;
 }

@@ -18,6 +18,9 @@ void ToProto(const StartPosition& start, v1::StartPosition& proto) {
     case StartPosition::Kind::kTimestamp:
       ToProto(start.timestamp, *proto.mutable_timestamp());
       break;
+    case StartPosition::Kind::kRetained:
+      proto.set_retained(true);
+      break;
   }
 }
 
@@ -29,6 +32,8 @@ StartPosition FromProto(const v1::StartPosition& proto) {
       return StartPosition::Offset(proto.offset());
     case v1::StartPosition::kTimestamp:
       return StartPosition::Timestamp(FromProto(proto.timestamp()));
+    case v1::StartPosition::kRetained:
+      return StartPosition::Retained();
     case v1::StartPosition::kEarliest:
     case v1::StartPosition::POSITION_NOT_SET:
       break;

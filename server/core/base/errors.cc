@@ -24,6 +24,8 @@ absl::Status Make(absl::StatusCode code, const std::string& message, ErrorDetail
 // About the duration of a commit.
 constexpr absl::Duration kTopicBeingDeletedRetry = absl::Milliseconds(100);
 
+constexpr absl::Duration kLakeRetry = absl::Seconds(1);
+
 ErrorDetail RetryAfter(absl::Duration delay) {
   ErrorDetail detail;
   const timespec ts = absl::ToTimespec(delay);
@@ -376,6 +378,18 @@ absl::Status ArchiveBehind(absl::string_view topic, absl::Duration retry_delay) 
                            " takes no events until the lake has those that its retention would "
                            "delete: they exceed --lake_max_lag"),
               RetryAfter(retry_delay), ErrorDetail::REASON_ARCHIVE_BEHIND);
+}
+
+absl::Status LakeUnavailable(absl::string_view topic, absl::string_view why) {
+  return Make(absl::StatusCode::kUnavailable,
+              absl::StrCat("the history of topic ", topic, " cannot be read from the lake: ", why),
+              RetryAfter(kLakeRetry), ErrorDetail::REASON_LAKE_UNAVAILABLE);
+}
+
+absl::Status LakeDamaged(absl::string_view topic, absl::string_view why) {
+  return Make(absl::StatusCode::kDataLoss,
+              absl::StrCat("the history of topic ", topic, " is damaged in the lake: ", why), {},
+              ErrorDetail::REASON_LAKE_DAMAGED);
 }
 
 absl::Status RouteNotFound(absl::string_view route) {

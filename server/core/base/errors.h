@@ -89,6 +89,10 @@ absl::Status TopicFull(absl::string_view topic, uint64_t held_bytes, uint64_t ma
 absl::Status NotArchived(absl::string_view topic, uint64_t events, absl::string_view why = "");
 // The topic takes no further events until the lake has those that retention would delete.
 absl::Status ArchiveBehind(absl::string_view topic, absl::Duration retry_delay);
+// The history of a topic cannot be read from the lake at the moment; `why` is the lake's error.
+absl::Status LakeUnavailable(absl::string_view topic, absl::string_view why);
+// What the lake has of the topic is damaged, or missing; `why` names it.
+absl::Status LakeDamaged(absl::string_view topic, absl::string_view why);
 absl::Status RouteNotFound(absl::string_view route);
 absl::Status RouteExists(absl::string_view route);
 // `problem` contains the path.

@@ -26,6 +26,7 @@ absl::StatusOr<Offset> ResolveStart(const v1::StartPosition& start, absl::string
       return offset;
     }
     case v1::StartPosition::kEarliest:
+    case v1::StartPosition::kRetained:
     case v1::StartPosition::POSITION_NOT_SET:
       break;
   }
@@ -45,23 +46,24 @@ absl::StatusOr<uint64_t> RunBefore(const PartitionLog& log, const LogStore& stor
   const Offset last = offset + -1;
   if (last >= log.run_start()) return store.runs().current(log.topic());
   ASSIGN_OR_RETURN(const LogRun run, store.runs().Find(log.topic(), log.id(), last));
-  return run.id;
+  return run.noted || offset >= log.start() ? run.id : 0;
 }
 
 absl::Status CheckPlace(const v1::PartitionOffset& place, absl::string_view topic,
                         const PartitionLog& log, const LogStore& store) {
   const Offset offset(place.offset());
-  if (place.run() == 0 || offset == Offset(0) || offset < log.start()) return absl::OkStatus();
+  const Offset readable = std::min(log.start(), log.history_start());
+  if (place.run() == 0 || offset == Offset(0) || offset < readable) return absl::OkStatus();
   const Offset end = log.end();
   if (offset <= end) {
     ASSIGN_OR_RETURN(const uint64_t run, RunBefore(log, store, offset));
-    if (run == place.run()) return absl::OkStatus();
+    if (run == place.run() || run == 0) return absl::OkStatus();
   }
   ASSIGN_OR_RETURN(const std::optional<LogRun> run,
                    store.runs().FindId(log.topic(), log.id(), place.run()));
   std::optional<Offset> agreed;
   if (run.has_value() && run->first < offset) agreed = std::min({run->end, offset, end});
-  return OtherLog(topic, log.id(), offset, agreed, log.start(), end);
+  return OtherLog(topic, log.id(), offset, agreed, readable, end);
 }
 
 absl::StatusOr<Offset> SeekTime(const PartitionLog& log, const LogStore& store, absl::Time time) {

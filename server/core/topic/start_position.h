@@ -10,8 +10,9 @@
 
 namespace eventhub {
 
-// Returns the offset of the position in the visible log; an unset position is the earliest. May
-// read from disk. OUT_OF_RANGE: the offset is trimmed or beyond the end.
+// Returns the offset of the position in the visible log, regardless of its history; an unset
+// position is the earliest. May read from disk. OUT_OF_RANGE: the offset is trimmed or beyond the
+// end.
 absl::StatusOr<Offset> ResolveStart(const v1::StartPosition& start, absl::string_view topic,
                                     const PartitionLog& log, const LogStore& store);
 
@@ -21,8 +22,9 @@ absl::StatusOr<Offset> ResolveStart(const v1::StartPosition& start, absl::string
 absl::StatusOr<Offset> ConfirmStart(Offset offset, bool named, absl::string_view topic,
                                     const PartitionLog& log);
 
-// Returns the run of the event before `offset`, which is in the visible log or at its end; 0 if
-// there is no event before it. May read from disk.
+// Returns the run of the event before `offset`, which is in the visible log, in its history, or at
+// its end; 0 if there is no event before it, or if the run of a trimmed event is not known any
+// more. May read from disk.
 absl::StatusOr<uint64_t> RunBefore(const PartitionLog& log, const LogStore& store, Offset offset);
 
 // FAILED_PRECONDITION (REASON_OTHER_LOG) if a position that a client stored does not belong to this
