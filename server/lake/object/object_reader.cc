@@ -64,10 +64,19 @@ absl::StatusOr<ObjectReader> ObjectReader::Open(const ObjectStore& store, const 
 
 absl::StatusOr<FrameLines> ObjectReader::ReadFrame(int frame) {
   const Frame& entry = index_.frames(frame);
-  ASSIGN_OR_RETURN(const std::string compressed, Read(entry.position(), entry.bytes()));
+  bytes_read_ += entry.bytes();
+  return ReadFrame(*store_, name_, entry);
+}
+
+absl::StatusOr<FrameLines> ObjectReader::ReadFrame(const ObjectStore& store,
+                                                   const std::string& name, const Frame& entry) {
+  ASSIGN_OR_RETURN(const std::string compressed, store.Get(name, entry.position(), entry.bytes()));
+  if (compressed.size() != entry.bytes()) {
+    return absl::DataLossError(absl::StrCat(name, " is shorter than it was"));
+  }
   absl::StatusOr<std::string> lines = DecompressFrame(compressed, entry.raw_bytes());
-  if (!lines.ok()) return Named(lines.status());
-  return FrameLines{.text = *std::move(lines)};
+  if (lines.ok()) return FrameLines{.text = *std::move(lines)};
+  return absl::Status(lines.status().code(), absl::StrCat(name, ": ", lines.status().message()));
 }
 
 absl::StatusOr<std::vector<int>> ObjectReader::FindKey(KeyKind kind, absl::string_view key) {

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -45,6 +46,11 @@ class ObjectReader {
 
   // The lines of a frame. DATA_LOSS if it is damaged.
   absl::StatusOr<FrameLines> ReadFrame(int frame);
+
+  // The same for those who keep the index and not the reader. Thread-safe.
+  static absl::StatusOr<FrameLines> ReadFrame(const ObjectStore& store, const std::string& name,
+                                              const Frame& entry);
+  ObjectIndex TakeIndex() && { return std::move(index_); }
 
   // The frames that may have an event with this key, ascending.
   absl::StatusOr<std::vector<int>> FindKey(KeyKind kind, absl::string_view key);
