@@ -53,6 +53,7 @@ Broker::Broker(BrokerOptions options)
       request_memory_(options_.request_bytes),
       reader_memory_(options_.reader_bytes),
       filter_memory_(options_.filter_bytes),
+      history_memory_(options_.history_bytes),
       copy_memory_(options_.copy_bytes),
       catalog_(&producer_memory_, &copy_memory_, options_.archive.has_value()) {}
 
@@ -220,6 +221,9 @@ void Broker::AddMemoryTo(const SubscriptionCatalog::Subscriptions& subscriptions
       [] { return "; delete subscriptions and routes with filters, or shorten the filters"; },
       stats);
   AddMemoryShare({"copies", copy_memory_.used(), copy_memory_.limit()}, stats);
+  if (archives_ != nullptr) {
+    AddMemoryShare({"history", history_memory_.used(), history_memory_.limit()}, stats);
+  }
   AddMemoryShare({"producers", producer_memory_.used(), producer_memory_.limit()}, stats);
 }
 

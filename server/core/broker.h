@@ -60,6 +60,8 @@ struct BrokerOptions {
   // Memory of readers, except their frames; further readers are refused, and those of a host that
   // has as much as is left for others. Bytes.
   size_t reader_bytes = size_t{256} << 20;
+  // Memory for what is read from the lake, besides the frames of readers. Bytes.
+  size_t history_bytes = size_t{64} << 20;
   // The limits of topics' settings.
   TopicLimits topic_limits{};
   // Unset: nothing is trimmed, expired or checked unless a test does it.
@@ -124,6 +126,8 @@ class Broker {
   // Archiving; null if the hub has no lake. What archives must have stopped before the broker is
   // destroyed.
   Archives* archives() { return archives_.get(); }
+  // For what is read from the lake; see BrokerOptions::history_bytes.
+  MemoryMeter& history_memory() { return history_memory_; }
   // Declarative administration.
   Topologies& topologies() { return *topologies_; }
 
@@ -156,6 +160,7 @@ class Broker {
   HostShares request_memory_;
   HostShares reader_memory_;
   MemoryMeter filter_memory_;
+  MemoryMeter history_memory_;
   CopyMemory copy_memory_;
   TopicCatalog catalog_;
   ReadCounters read_counters_{metrics_};

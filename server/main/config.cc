@@ -17,6 +17,7 @@
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "server/lake/archive/lake_archive.h"
+#include "server/lake/archive/lake_history.h"
 #include "server/main/machine_memory.h"
 #include "server/main/memory_plan.h"
 #include "storage/base/status_macros.h"
@@ -151,6 +152,8 @@ ABSL_FLAG(bool, lake_takeover, false,
           "hub was set up anew.");
 ABSL_FLAG(Bytes, lake_rate, Bytes{0},
           "How much is archived per second, over all topics. 0: without limit.");
+ABSL_FLAG(int, lake_read_threads, 4,
+          "Threads that read from the lake for readers of events that retention has deleted here.");
 ABSL_FLAG(int, disk_threads, 4, "Threads that read from disk for readers that have fallen behind.");
 ABSL_FLAG(absl::Duration, retention_interval, absl::Seconds(30),
           "How often topics are trimmed to their retention.");
@@ -249,6 +252,9 @@ absl::Status CheckFlags() {
   if (absl::GetFlag(FLAGS_disk_threads) < 1 || absl::GetFlag(FLAGS_disk_threads) > 256) {
     return Invalid("disk_threads", "must be 1 to 256");
   }
+  if (absl::GetFlag(FLAGS_lake_read_threads) < 1 || absl::GetFlag(FLAGS_lake_read_threads) > 256) {
+    return Invalid("lake_read_threads", "must be 1 to 256");
+  }
   if (absl::GetFlag(FLAGS_shutdown_grace) < absl::ZeroDuration()) {
     return Invalid("shutdown_grace", "must be 0 or more");
   }
@@ -286,13 +292,16 @@ void ConfigureLake(ServerOptions& server) {
                                    .description = DescribeHost(server.listen),
                                    .takeover = absl::GetFlag(FLAGS_lake_takeover),
                                    .drops = lag.drop};
-  server.open_archive = [location, options](
-                            const std::string& hub_id,
-                            const Clock& clock) -> absl::StatusOr<std::unique_ptr<ArchiveTarget>> {
+  server.open_lake = [location, options](const std::string& hub_id, const Clock& clock,
+                                         MemoryMeter& history) -> absl::StatusOr<OpenedLake> {
     LakeArchiveOptions ours = options;
     ours.hub = hub_id;
-    return LakeArchive::Open(location, std::move(ours), clock);
+    OpenedLake lake;
+    ASSIGN_OR_RETURN(lake.target, LakeArchive::Open(location, std::move(ours), clock));
+    ASSIGN_OR_RETURN(lake.history, LakeHistory::Open(location, hub_id, history));
+    return lake;
   };
+  server.lake_read_threads = absl::GetFlag(FLAGS_lake_read_threads);
   server.archiver.bytes_per_second = absl::GetFlag(FLAGS_lake_rate).value;
 }
 

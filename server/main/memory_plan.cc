@@ -36,13 +36,16 @@ MemoryPlan MemoryPlan::For(size_t limit, bool has_lake) {
   plan.producers = std::min(limit / 32, 128 * kMiB);
   plan.filters = std::min(limit / 32, 128 * kMiB);
   plan.streams = limit / 16;
-  if (has_lake) plan.archive = std::min(limit / 16, 128 * kMiB);
+  if (!has_lake) return plan;
+  plan.archive = std::min(limit / 32, 128 * kMiB);
+  plan.history = std::min(limit / 32, 64 * kMiB);
   return plan;
 }
 
 size_t MemoryPlan::Sum() const {
   return in_flight + copies + frames + tail_cache + WriteMemory(write_buffer) + block_cache +
-         partitions + pending + settlements + readers + producers + filters + streams + archive;
+         partitions + pending + settlements + readers + producers + filters + streams + archive +
+         history;
 }
 
 void MemoryPlan::ApplyTo(ServerOptions& server) const {
@@ -64,6 +67,7 @@ void MemoryPlan::ApplyTo(ServerOptions& server) const {
   server.broker.producer_bytes = producers;
   server.broker.filter_bytes = filters;
   if (server.broker.archive.has_value()) {
+    server.broker.history_bytes = history;
     const size_t object = archive / static_cast<size_t>(server.archiver.threads);
     ObjectLimits& limits = server.broker.archive->limits;
     limits.events = std::clamp<uint64_t>(object / kArchivedEventBytes, 10'000, limits.events);

@@ -27,6 +27,7 @@ struct MemoryPlan {
   size_t filters = 0;       // Filters of subscriptions and routes.
   size_t streams = 0;       // Streams, even idle ones.
   size_t archive = 0;       // Objects being written to the lake; 0 without a lake.
+  size_t history = 0;       // What is read from the lake; 0 without a lake.
 
   static MemoryPlan For(size_t limit, bool has_lake = false);
 

@@ -64,7 +64,8 @@ void ReadStream::Advance() {
       case TopicReader::Step::kEnd:
         return End(absl::OkStatus());
       case TopicReader::Step::kCold:
-        return AwaitFrameMemory();
+      case TopicReader::Step::kHistory:
+        return AwaitFrameMemory(*step);
       case TopicReader::Step::kWait:
         if (Sleep()) return;
         break;
@@ -72,7 +73,8 @@ void ReadStream::Advance() {
   }
 }
 
-void ReadStream::AwaitFrameMemory() {
+void ReadStream::AwaitFrameMemory(TopicReader::Step step) {
+  from_lake_ = step == TopicReader::Step::kHistory;
   // Keeps the stream alive: once registered, it may continue, and end, on another thread.
   const std::shared_ptr<ReadStream> self = shared_from_this();
   const size_t granted = pools_.frames.Take(*this, reader_->frame_bytes());
@@ -82,13 +84,41 @@ void ReadStream::AwaitFrameMemory() {
 }
 
 void ReadStream::Granted(size_t bytes) {
-  pools_.disk.Post([self = shared_from_this(), bytes] { self->ReadCold(bytes); });
+  const std::shared_ptr<ReadStream> self = shared_from_this();
+  if (!from_lake_) return pools_.disk.Post([self, bytes] { self->ReadCold(bytes); });
+  lake_read_.store(LakeRead::kUnderWay, std::memory_order_seq_cst);
+  pools_.lake.Post([self, bytes] { self->ReadHistory(bytes); });
+  // A stop requested before found nothing to abandon.
+  if (StopRequested()) AbandonLakeRead();
 }
 
 void ReadStream::ReadCold(size_t room) {
   if (StopRequested()) return EndBecause(stop_);
   Frame frame;
   const absl::Status status = reader_->ReadCold(&frame, room);
+  Continue(status, std::move(frame), room);
+}
+
+void ReadStream::ReadHistory(size_t room) {
+  if (lake_read_.load(std::memory_order_seq_cst) == LakeRead::kAbandoned) return;
+  Frame frame;
+  const absl::Status status = reader_->ReadHistory(&frame, room);
+  LakeRead expected = LakeRead::kUnderWay;
+  if (!lake_read_.compare_exchange_strong(expected, LakeRead::kNone, std::memory_order_seq_cst)) {
+    return;
+  }
+  Continue(status, std::move(frame), room);
+}
+
+void ReadStream::AbandonLakeRead() {
+  LakeRead expected = LakeRead::kUnderWay;
+  if (lake_read_.compare_exchange_strong(expected, LakeRead::kAbandoned,
+                                         std::memory_order_seq_cst)) {
+    EndBecause(stop_);
+  }
+}
+
+void ReadStream::Continue(const absl::Status& status, Frame frame, size_t room) {
   if (!status.ok()) return End(status);
   if (!frame.empty()) return Send(std::move(frame), room);
   pools_.frames.Return(*this);
@@ -167,6 +197,7 @@ void ReadStream::Drain() {
 // Cancels the wait, if there is one; this gives the right to end the stream.
 void ReadStream::WakeToStop() {
   if (pools_.frames.Cancel(*this)) return EndBecause(stop_);
+  AbandonLakeRead();
   TopicReader* const reader = waiting_reader_.load(std::memory_order_seq_cst);
   if (reader != nullptr && reader->CancelNotify(*this)) EndBecause(stop_);
 }

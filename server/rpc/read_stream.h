@@ -19,6 +19,7 @@ namespace eventhub {
 struct ReadPools {
   WorkPool& wake;  // Continues readers that waited at the head; never blocks.
   WorkPool& disk;  // Reads from the disk.
+  WorkPool& lake;  // Reads from the lake, and waits for it.
   FrameBudget& frames;
 };
 
@@ -28,7 +29,8 @@ struct ReadPools {
 //
 // At any time exactly one operation is in progress, and only it continues the stream: a write, a
 // job in a pool, or a wait, for events or for memory. To end the stream from outside, a thread sets
-// `stop_` and wakes the stream if it waits.
+// `stop_` and wakes the stream if it waits. A job that waits for the lake may take as long as the
+// lake; it is abandoned: the stream ends without it, and it only releases the reader in the end.
 class ReadStream final : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
                          public OpenStream<ReadStream>,
                          private Watermark::Waiter,
@@ -47,6 +49,9 @@ class ReadStream final : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
  private:
   enum class Stop { kNo, kCancelled, kDraining };
 
+  // Who continues the stream while a job reads from the lake.
+  enum class LakeRead { kNone, kUnderWay, kAbandoned };
+
   // Coordinates an eviction with the end of the write that it concerns.
   enum class EvictionState { kNone, kUnderWay, kWriteIsDone };
 
@@ -60,9 +65,14 @@ class ReadStream final : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
   void Open(const grpc::ByteBuffer& request);
   // Continues, from memory if possible.
   void Advance();
-  // Continues with ReadCold when there is memory for it.
-  void AwaitFrameMemory();
+  // Continues with ReadCold or ReadHistory when there is memory for it.
+  void AwaitFrameMemory(TopicReader::Step step);
   void ReadCold(size_t room);
+  void ReadHistory(size_t room);
+  // Sends what was read.
+  void Continue(const absl::Status& status, Frame frame, size_t room);
+  // Ends the stream, if the job that reads from the lake can be abandoned.
+  void AbandonLakeRead();
   // Sleeps until there is more to deliver; returns false if there is already.
   bool Sleep();
   void Send(Frame frame, size_t room);
@@ -77,9 +87,11 @@ class ReadStream final : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
   grpc::CallbackServerContext* const context_;  // Valid until OnDone.
   std::atomic<Stop> stop_{Stop::kNo};
   std::atomic<EvictionState> eviction_{EvictionState::kNone};
+  std::atomic<LakeRead> lake_read_{LakeRead::kNone};
 
   // Owned by the operation in progress.
   std::unique_ptr<TopicReader> reader_;
+  bool from_lake_ = false;  // What is read with the memory that is awaited.
   grpc::ByteBuffer out_;
   bool written_ = false;  // The result of a write that ended during an eviction.
 

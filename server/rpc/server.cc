@@ -86,7 +86,8 @@ struct Server::Services {
         limits(options.publish_limits),
         connections(options.connections, limits, *options.broker.clock, metrics),
         wake_pool(kWakeThreads),
-        disk_pool(options.disk_threads) {}
+        disk_pool(options.disk_threads),
+        lake_pool(options.broker.archive.has_value() ? options.lake_read_threads : 0) {}
 
   Metrics metrics;
   StreamLimits stream_limits;
@@ -97,8 +98,10 @@ struct Server::Services {
   PublishLimits limits;
   ConnectionTable connections;
   std::unique_ptr<Broker> broker;
+  OpenedLake lake;  // Null without a lake.
   WorkPool wake_pool;
   WorkPool disk_pool;
+  WorkPool lake_pool;
   std::unique_ptr<HubService> hub;
   std::unique_ptr<AdminService> admin;
   std::unique_ptr<SubscriptionService> subscriptions;
@@ -106,8 +109,7 @@ struct Server::Services {
   std::unique_ptr<RouteService> routes;
   std::unique_ptr<LinkService> links;
   std::unique_ptr<LinkManager> link_manager;  // Null until the server serves.
-  std::unique_ptr<ArchiveTarget> lake;        // Null without a lake.
-  std::unique_ptr<Archiver> archiver;         // Likewise, and until the server serves.
+  std::unique_ptr<Archiver> archiver;         // Likewise, or without a lake.
   std::unique_ptr<TopologyService> topologies;
 };
 
@@ -129,12 +131,14 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(ServerOptions options) {
   const absl::Time start = clock.Now();
   ASSIGN_OR_RETURN(services.broker, Broker::Open(std::move(options.broker)));
   if (services.broker->archives() != nullptr) {
-    ASSIGN_OR_RETURN(services.lake, options.open_archive(services.broker->links().hub_id(), clock));
+    ASSIGN_OR_RETURN(services.lake, options.open_lake(services.broker->links().hub_id(), clock,
+                                                      services.broker->history_memory()));
+    services.broker->readers().SetHistory(*services.lake.history);
   }
   services.hub = std::make_unique<HubService>(
       *services.broker, services.limits,
-      ReadPools{services.wake_pool, services.disk_pool, services.frames}, services.registry,
-      services.calls);
+      ReadPools{services.wake_pool, services.disk_pool, services.lake_pool, services.frames},
+      services.registry, services.calls);
   services.admin = std::make_unique<AdminService>(
       *services.broker, services.calls,
       MemoryReport{options.memory_limit, services.limits, services.frames, services.connections,
@@ -152,9 +156,9 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(ServerOptions options) {
   server->WatchMemory(options);
   services.link_manager = std::make_unique<LinkManager>(
       services.broker->links(), std::move(options.link_tls), std::move(options.on_link_change));
-  if (services.lake != nullptr) {
-    services.archiver = std::make_unique<Archiver>(*services.broker->archives(), *services.lake,
-                                                   clock, std::move(options.archiver));
+  if (services.lake.target != nullptr) {
+    services.archiver = std::make_unique<Archiver>(
+        *services.broker->archives(), *services.lake.target, clock, std::move(options.archiver));
   }
   services.health.SetState(HealthOf(services.broker->writable()));
   return server;
@@ -275,6 +279,8 @@ void Server::Shutdown(absl::Duration grace) {
   if (services_->link_manager != nullptr) services_->link_manager->Stop();
   if (services_->archiver != nullptr) services_->archiver->Stop();
   services_->registry.Drain();
+  // After the streams that wait for the lake have ended.
+  if (services_->lake.history != nullptr) services_->lake.history->Interrupt();
   // Unary calls are still answered, from now on mostly with a refusal that gives the reason: a call
   // that arrives after gRPC's shutdown has begun is cancelled without one. gRPC closes a connection
   // once its client has confirmed everything sent before the shutdown. Streams that end later may

@@ -11,6 +11,8 @@
 #include "absl/time/time.h"
 #include "eventhub/connection.h"
 #include "server/core/archive/archive_target.h"
+#include "server/core/archive/history.h"
+#include "server/core/base/memory_meter.h"
 #include "server/core/broker.h"
 #include "server/lake/archive/archiver.h"
 #include "server/link/link_worker.h"
@@ -27,10 +29,17 @@ namespace eventhub {
 class Acceptor;
 class MemoryGuardThread;
 
+// A lake, to be written and to be read.
+struct OpenedLake {
+  std::unique_ptr<ArchiveTarget> target;
+  std::unique_ptr<History> history;
+};
+
 // Opens the lake at `BrokerOptions::archive->location`; `hub_id` identifies the hub that writes it.
-// `clock` outlives the lake. An error ends Server::Start.
-using OpenArchive = std::function<absl::StatusOr<std::unique_ptr<ArchiveTarget>>(
-    const std::string& hub_id, const Clock& clock)>;
+// `history_memory` is for what is read. The arguments outlive the lake. An error ends
+// Server::Start.
+using OpenLake = std::function<absl::StatusOr<OpenedLake>(
+    const std::string& hub_id, const Clock& clock, MemoryMeter& history_memory)>;
 
 struct ServerOptions {
   BrokerOptions broker;
@@ -56,7 +65,9 @@ struct ServerOptions {
   int disk_threads = 4;
   // How topics are archived, if the broker has a lake.
   ArchiverOptions archiver;
-  OpenArchive open_archive;
+  OpenLake open_lake;
+  // Threads that read from the lake, for readers of events that the log does not have any more.
+  int lake_read_threads = 4;
   // Called when a link starts to flow, and with the reason when it does not; see LinkReport.
   LinkReport on_link_change = [](absl::string_view, const absl::Status&) {};
   // Called with the number of connections that were cut off to save memory. On any thread.

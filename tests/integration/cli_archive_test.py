@@ -147,6 +147,46 @@ class ArchiveTest(unittest.TestCase):
         self.assertIn(b"the lake lacks 1 events of topic t", refused.err)
         self.ok("topics", "delete", "t", "--yes", "--drop-unarchived")
 
+    def test_reads_go_back_beyond_retention(self):
+        self.ok("topics", "create", "t", "--max-age=1s")
+        self.assertEqual(self.hub.publish("a", "b").code, 0)
+        self.eventually(lambda: self.hub.describe()["partition_list"][0]["start_offset"] == 2)
+        self.assertEqual(self.hub.describe()["partition_list"][0]["history_start_offset"], 0)
+        self.ok("topics", "update", "t", "--max-age=unlimited")
+        self.assertEqual(self.hub.publish("c").code, 0)
+        self.assertIn("HISTORY FROM", self.ok("topics", "describe", "t", "--partitions"))
+
+        def ids(*flags):
+            return self.ok("read", "t", "--format=%o%i ", *flags).split()
+
+        self.assertEqual(ids(), ["0a", "1b", "2c"])
+        self.assertEqual(ids("--from=1"), ["1b", "2c"])
+        self.assertEqual(ids("--from=0:1"), ["1b", "2c"])
+        self.assertEqual(ids("--from=1h", "--filter=id <> 'b'"), ["0a", "2c"])
+        self.assertEqual(ids("--to=2"), ["0a", "1b"])
+        self.assertEqual(ids("--from=retained"), ["2c"])
+        event = {"specversion": "1.0", "id": "d", "source": "/s", "type": "t", "causationid": "a"}
+        published = self.hub.run("publish", "t", "--input=json", stdin=json.dumps(event).encode())
+        self.assertEqual(published.code, 0, published.err)
+        cause = json.loads(self.ok("trace", "d", "--output=json"))
+        self.assertEqual((cause["id"], cause["effects"][0]["id"]), ("a", "d"))
+        self.assertIn("history", json.loads(self.ok("stats", "--output=json"))["memory"]["shares"])
+
+        self.hub.process.kill()
+        self.hub.process.wait()
+        self.hub.start()
+        self.assertEqual(ids(), ["0a", "1b", "2c", "3d"])
+
+        damaged = min(self.hub.objects())
+        os.rename(damaged, damaged + "-")
+        self.hub.process.kill()
+        self.hub.process.wait()
+        self.hub.start()
+        refused = self.hub.run("read", "t")
+        self.assertEqual(refused.code, 1)
+        self.assertIn(os.path.relpath(damaged, self.hub.lake).encode(), refused.err)
+        self.assertEqual(ids("--from=retained"), ["2c", "3d"])
+
     def test_another_hub_is_refused(self):
         self.ok("topics", "create", "t")
         with tempfile.TemporaryDirectory() as directory:

@@ -14,6 +14,7 @@ eventhub_test(hub_test
     drain_test.cc
     error_detail_test.cc
     health_test.cc
+    history_test.cc
     limits_test.cc
     link_test.cc
     listener_test.cc

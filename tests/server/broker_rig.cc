@@ -137,6 +137,7 @@ absl::StatusOr<Delivered> BrokerRig::Drain(TopicReader& reader, int max_frames) 
       return all;
     }
     if (step == TopicReader::Step::kCold) RETURN_IF_ERROR(reader.ReadCold(&frame));
+    if (step == TopicReader::Step::kHistory) RETURN_IF_ERROR(reader.ReadHistory(&frame));
     ++all.frames;
     all.caught_up += frame.caught_up ? 1 : 0;
     all.largest_frame = std::max(all.largest_frame, frame.bytes);

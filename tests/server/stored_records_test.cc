@@ -537,19 +537,34 @@ TEST(StoredRecords, CompactionStateIsLittleEndian) {
 }
 
 TEST(StoredRecords, ArchivePositionIsLittleEndian) {
-  const ArchivePosition position{{Offset(0x0102), 0x0304}, 0x05};
+  ArchivePosition position{{Offset(0x0102), 0x0304}, 0x05, Offset(0x06)};
   const std::string value = position.Encode();
   EXPECT_EQ(BytesToHexString(value),
-            "01000000"  // Version.
+            "02000000"  // Version.
             "0201000000000000"
             "0403000000000000"
-            "0500000000000000");
+            "0500000000000000"
+            "0600000000000000");
   ASSERT_OK_AND_ASSIGN(const ArchivePosition decoded, ArchivePosition::Decode(value));
   EXPECT_EQ(decoded.Encode(), value);
   for (size_t size = 0; size < value.size(); ++size) {
     EXPECT_THAT(ArchivePosition::Decode(value.substr(0, size)),
                 StatusIs(absl::StatusCode::kDataLoss));
   }
+  position.begin = Offset(0x0103);  // Beyond the end of what is archived.
+  EXPECT_THAT(ArchivePosition::Decode(position.Encode()), StatusIs(absl::StatusCode::kDataLoss));
+}
+
+TEST(StoredRecords, ArchivePositionsOfVersion1BeginAfterTheMissingEvents) {
+  const std::string value = absl::HexStringToBytes(
+      "01000000"
+      "0201000000000000"
+      "0403000000000000"
+      "0500000000000000");
+  ASSERT_OK_AND_ASSIGN(const ArchivePosition decoded, ArchivePosition::Decode(value));
+  EXPECT_EQ(decoded.to.offset, Offset(0x0102));
+  EXPECT_EQ(decoded.missing, 0x05u);
+  EXPECT_EQ(decoded.begin, Offset(0x05));
 }
 
 // The intent of an object, and then the complete object, with the position of its partition.
@@ -592,9 +607,10 @@ TEST(StoredRecords, ArchiveRecordsAreStable) {
   ASSERT_EQ(found.size(), 2u);
   EXPECT_EQ(found.at("7000000001"
                      "00000000"),
-            "01000000"
+            "02000000"
             "0100000000000000"
             "1b00000000000000"
+            "0000000000000000"
             "0000000000000000");
   stored::Archive stored;
   ASSERT_TRUE(stored.ParseFromString(absl::HexStringToBytes(found.at("6f00000001"))));

@@ -21,6 +21,8 @@ v1::PartitionInfo Describe(const PartitionLog& log) {
   info.set_partition(log.id().value());
   const Offset start = log.start();  // Read before the end, which only grows.
   info.set_start_offset(start.value());
+  const Offset history = log.history_start();
+  if (history != Offset::Max()) info.set_history_start_offset(history.value());
   info.set_bytes(log.bytes());
   info.set_removed_events(log.removed_events());
   info.set_end_offset(log.end().value());

@@ -11,8 +11,11 @@ namespace eventhub {
 namespace {
 
 constexpr uint32_t kArchiveVersion = 1;
-constexpr uint32_t kPositionVersion = 1;
-constexpr size_t kPositionBytes = 28;
+constexpr uint32_t kPositionVersion = 2;
+constexpr size_t kPositionBytes = 36;
+// Without its last field.
+constexpr uint32_t kFirstPositionVersion = 1;
+constexpr size_t kFirstPositionBytes = 28;
 
 absl::Status DamagedArchive(TopicId topic, absl::string_view problem) {
   return absl::DataLossError(
@@ -27,11 +30,14 @@ std::string ArchivePosition::Encode() const {
   AppendLittle64(&value, static_cast<uint64_t>(to.offset.value()));
   AppendLittle64(&value, to.bytes_before);
   AppendLittle64(&value, missing);
+  AppendLittle64(&value, static_cast<uint64_t>(begin.value()));
   return value;
 }
 
 absl::StatusOr<ArchivePosition> ArchivePosition::Decode(absl::string_view value) {
-  if (value.size() != kPositionBytes || LoadLittle32(value.data()) != kPositionVersion) {
+  const uint32_t version = value.size() < 4 ? 0 : LoadLittle32(value.data());
+  const bool first = version == kFirstPositionVersion && value.size() == kFirstPositionBytes;
+  if (!first && (version != kPositionVersion || value.size() != kPositionBytes)) {
     return absl::DataLossError(absl::StrCat("a position of ", value.size(),
                                             " bytes does not have version ", kPositionVersion));
   }
@@ -39,7 +45,12 @@ absl::StatusOr<ArchivePosition> ArchivePosition::Decode(absl::string_view value)
   position.to.offset = Offset(static_cast<int64_t>(LoadLittle64(value.data() + 4)));
   position.to.bytes_before = LoadLittle64(value.data() + 12);
   position.missing = LoadLittle64(value.data() + 20);
-  if (position.to.offset < Offset(0)) return absl::DataLossError("a position is negative");
+  // Missing events are mostly those from before the lake.
+  position.begin =
+      Offset(static_cast<int64_t>(first ? position.missing : LoadLittle64(value.data() + 28)));
+  if (position.begin < Offset(0) || position.begin > position.to.offset) {
+    return absl::DataLossError("a position contradicts itself");
+  }
   return position;
 }
 

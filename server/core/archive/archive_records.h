@@ -18,6 +18,7 @@ namespace eventhub {
 struct ArchivePosition {
   LogPosition to;
   uint64_t missing = 0;  // Events that were deleted before the lake had them.
+  Offset begin;          // Where the first object begins.
 
   std::string Encode() const;
   // DATA_LOSS if `value` is not a position of a version known to this hub.

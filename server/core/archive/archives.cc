@@ -247,6 +247,7 @@ absl::Status Archives::Write(TopicArchive& archive, ArchiveTarget& lake, Pace pa
       records.positions.resize(range.partition() + 1);
     }
     ArchivePosition& position = records.positions[range.partition()];
+    if (position.to.offset == Offset(0)) position.begin = Offset(range.from());
     position.to = {Offset(range.to()), range.to_bytes()};
     position.missing += range.missing();
     missing += range.missing();

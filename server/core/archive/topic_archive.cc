@@ -38,7 +38,13 @@ void TopicArchive::Apply(ArchiveRecords records) {
       to = std::min(to, Offset(range.from()));
     }
   }
+  const std::shared_ptr<const TopicView> view = topic_->view();
   for (size_t i = 0; i < confirmed.size(); ++i) {
+    // The history first: once the events are not held, a reader may find them only there.
+    const Offset begin = records.positions[i].begin;
+    if (confirmed[i] > begin && i < view->partitions.size()) {
+      view->partitions[i]->SetHistoryStart(begin);
+    }
     topic_->archive_hold().Advance(PartitionId(static_cast<uint32_t>(i)), confirmed[i]);
   }
   std::vector<StatusDone> reached;

@@ -20,4 +20,9 @@ EventFilter::EventFilter(CompiledFilter filter, std::optional<MemoryMeter::Lease
   std::sort(types_->begin(), types_->end());
 }
 
+bool EventFilter::MayPass(absl::string_view type) const {
+  return !types_.has_value() ||
+         std::binary_search(types_->begin(), types_->end(), HashOfType(type));
+}
+
 }  // namespace eventhub

@@ -43,6 +43,9 @@ class EventFilter {
     return !types_.has_value() || batch.types.MayHave(*types_);
   }
 
+  // Returns false if no event of this type matches.
+  bool MayPass(absl::string_view type) const;
+
  private:
   CompiledFilter filter_;
   const std::optional<MemoryMeter::Lease> memory_;

@@ -37,8 +37,8 @@ absl::StatusOr<std::unique_ptr<TopicReader>> Readers::Open(const Caller& caller,
   if (request.follow() && request.has_stop_time()) {
     stop_at = StopTime::Start(ToTime(request.stop_time()), topic, clock_, alarm_, writer_);
   }
-  return TopicReader::Open(request, std::move(topic), store_, counters_, std::move(stop_at),
-                           *std::move(memory));
+  return TopicReader::Open(request, std::move(topic), {store_, history_, counters_},
+                           std::move(stop_at), *std::move(memory));
 }
 
 absl::StatusOr<v1::GetLatestResponse> Readers::Latest(const Caller& /*caller*/,

@@ -23,6 +23,9 @@ class Readers {
   Readers(const LogStore& store, LogWriter& writer, const Clock& clock, const TopicCatalog& topics,
           Alarm& alarm, ReadCounters& counters, HostShares& memory);
 
+  // The history of topics, if the hub has a lake. Called once, before the first Open.
+  void SetHistory(History& history) { history_ = &history; }
+
   // Begins a read. May read from the disk.
   absl::StatusOr<std::unique_ptr<TopicReader>> Open(const Caller& caller,
                                                     const v1::ReadRequest& request);
@@ -40,6 +43,7 @@ class Readers {
   Alarm& alarm_;
   ReadCounters& counters_;
   HostShares& memory_;
+  History* history_ = nullptr;
 };
 
 }  // namespace eventhub

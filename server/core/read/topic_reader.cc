@@ -20,6 +20,15 @@ constexpr uint32_t kDefaultResponseBytes = 1u << 20;
 // A reader that receives nothing else is told its position after this many filtered-out bytes.
 constexpr size_t kMaxUntoldBytes = size_t{8} << 20;
 
+// The partitions whose starts are asked of the lake at a time.
+constexpr size_t kMaxResolved = 64;
+
+// The partitions read from the lake at a time, unless one fills the frame.
+constexpr size_t kMaxHistoryTurns = 8;
+
+// What a read of the lake counts for that finds nothing to deliver. Bytes.
+constexpr size_t kPassedHistory = kMaxUntoldBytes / 64;
+
 absl::Status CheckRequest(const v1::ReadRequest& request) {
   RETURN_IF_ERROR(CheckResponseBytes("max_response_bytes", request.max_response_bytes()));
   if (request.has_stop_offset() && request.stop_offset() < 0) {
@@ -31,11 +40,12 @@ absl::Status CheckRequest(const v1::ReadRequest& request) {
 }  // namespace
 
 TopicReader::TopicReader(const v1::ReadRequest& request, std::shared_ptr<Topic> topic,
-                         const LogStore& store, ReadCounters& counters,
-                         std::shared_ptr<StopTime> stop_at, HostShares::Part memory)
+                         const Sources& sources, std::shared_ptr<StopTime> stop_at,
+                         HostShares::Part memory)
     : topic_(std::move(topic)),
-      store_(store),
-      counters_(counters),
+      store_(sources.store),
+      history_(sources.history),
+      counters_(sources.counters),
       all_partitions_(request.partitions().empty()),
       follow_(request.follow()),
       report_passed_(request.report_passed()),
@@ -44,6 +54,7 @@ TopicReader::TopicReader(const v1::ReadRequest& request, std::shared_ptr<Topic> 
       stop_(request.has_stop_offset() ? Offset(request.stop_offset()) : Offset::Max()),
       stop_at_(std::move(stop_at)),
       memory_(std::move(memory)) {
+  if (request.start().has_timestamp()) start_time_ = ToTime(request.start().timestamp());
   if (request.has_stop_time()) stop_time_ = ToTime(request.stop_time());
   topic_->counters().readers.fetch_add(1, std::memory_order_relaxed);
 }
@@ -57,12 +68,14 @@ size_t TopicReader::Cost(const v1::ReadRequest& request, const Topic& topic) {
 
 TopicReader::~TopicReader() { topic_->counters().readers.fetch_sub(1, std::memory_order_relaxed); }
 
-absl::StatusOr<std::unique_ptr<TopicReader>> TopicReader::Open(
-    const v1::ReadRequest& request, std::shared_ptr<Topic> topic, const LogStore& store,
-    ReadCounters& counters, std::shared_ptr<StopTime> stop_at, HostShares::Part memory) {
+absl::StatusOr<std::unique_ptr<TopicReader>> TopicReader::Open(const v1::ReadRequest& request,
+                                                               std::shared_ptr<Topic> topic,
+                                                               const Sources& sources,
+                                                               std::shared_ptr<StopTime> stop_at,
+                                                               HostShares::Part memory) {
   RETURN_IF_ERROR(CheckRequest(request));
-  std::unique_ptr<TopicReader> reader(new TopicReader(request, std::move(topic), store, counters,
-                                                      std::move(stop_at), std::move(memory)));
+  std::unique_ptr<TopicReader> reader(
+      new TopicReader(request, std::move(topic), sources, std::move(stop_at), std::move(memory)));
   if (request.has_filter()) {
     absl::StatusOr<CompiledFilter> filter = CompileFilter(request.filter());
     if (!filter.ok()) return InvalidFilter(filter.status());
@@ -116,15 +129,95 @@ absl::Status TopicReader::FindStarts(const v1::ReadRequest& request) {
       start.set_offset(exact->second->offset());
       offsets.erase(exact);
     }
-    ASSIGN_OR_RETURN(cursor.next, ResolveStart(start, topic_->name(), *cursor.log, store_));
-    ASSIGN_OR_RETURN(cursor.run, RunBefore(*cursor.log, store_, cursor.next));
-    cursor.run_end = cursor.next;
+    RETURN_IF_ERROR(FindStart(start, cursor));
     if (!follow_) cursor.stop = std::min(cursor.stop, std::max(end, cursor.next));
   }
   if (!request.offsets().empty()) turn_ = FurthestBehind();
   if (offsets.empty()) return absl::OkStatus();
   return InvalidField("offsets", absl::StrCat("names partition ", offsets.begin()->first,
                                               ", which is not one of those to read"));
+}
+
+absl::Status TopicReader::FindStart(const v1::StartPosition& start, Cursor& cursor) {
+  const PartitionLog& log = *cursor.log;
+  const Offset begin = log.history_start();
+  const bool has_history = begin < HistoryEnd(log);
+  switch (start.position_case()) {
+    case v1::StartPosition::kOffset:
+      if (!has_history || Offset(start.offset()) >= log.trimmed_to()) break;
+      if (Offset(start.offset()) < begin) {
+        return OffsetOutOfRange(topic_->name(), log.id(), Offset(start.offset()), begin, log.end());
+      }
+      cursor.next = Offset(start.offset());
+      cursor.unresolved = Unresolved::kOffset;
+      break;
+    case v1::StartPosition::kTimestamp: {
+      if (!has_history) break;
+      ASSIGN_OR_RETURN(cursor.next, SeekTime(log, store_, start_time_));
+      // The first retained event may not be the first one of that time.
+      if (cursor.next <= log.trimmed_to()) cursor.unresolved = Unresolved::kTime;
+      break;
+    }
+    case v1::StartPosition::kEarliest:
+    case v1::StartPosition::POSITION_NOT_SET:
+      if (!has_history) break;
+      cursor.next = begin;
+      cursor.unresolved = Unresolved::kEarliest;
+      break;
+    case v1::StartPosition::kLatest:
+    case v1::StartPosition::kRetained:
+      break;
+  }
+  if (cursor.unresolved != Unresolved::kNothing) {
+    ++unresolved_;
+    return absl::OkStatus();
+  }
+  ASSIGN_OR_RETURN(cursor.next, eventhub::ResolveStart(start, topic_->name(), log, store_));
+  ASSIGN_OR_RETURN(cursor.run, RunBefore(log, store_, cursor.next));
+  cursor.run_end = cursor.next;
+  return absl::OkStatus();
+}
+
+absl::Status TopicReader::ResolveStarts() {
+  size_t resolved = 0;
+  for (Cursor& cursor : cursors_) {
+    if (cursor.unresolved == Unresolved::kNothing) continue;
+    RETURN_IF_ERROR(ResolveStart(cursor));
+    cursor.unresolved = Unresolved::kNothing;
+    --unresolved_;
+    if (++resolved == kMaxResolved) break;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status TopicReader::ResolveStart(Cursor& cursor) {
+  const PartitionLog& log = *cursor.log;
+  const ArchivedTopic topic{topic_->name(), topic_->id()};
+  for (;;) {
+    const Offset end = HistoryEnd(log);
+    ASSIGN_OR_RETURN(const HistoryBounds bounds, history_->Bounds(topic, log.id(), end));
+    const Offset begin = std::min(bounds.begin, end);
+    if (cursor.unresolved == Unresolved::kOffset) {
+      if (cursor.next >= begin) break;
+      return OffsetOutOfRange(topic_->name(), log.id(), cursor.next,
+                              begin < end ? begin : log.trimmed_to(), log.end());
+    }
+    if (cursor.unresolved == Unresolved::kEarliest) {
+      cursor.next = begin < end ? std::max(cursor.next, begin) : log.trimmed_to();
+      break;
+    }
+    if (begin < end) {
+      const HistoryRange range{.partition = log.id(), .from = begin, .to = end};
+      ASSIGN_OR_RETURN(cursor.next, history_->SeekTime(topic, range, start_time_));
+      if (cursor.next < end) break;
+    }
+    ASSIGN_OR_RETURN(cursor.next, SeekTime(log, store_, start_time_));
+    if (HistoryEnd(log) == end) break;  // Otherwise, events of the log became history meanwhile.
+  }
+  cursor.in_history = true;
+  ASSIGN_OR_RETURN(cursor.run, RunBefore(log, store_, cursor.next));
+  cursor.run_end = cursor.next;
+  return absl::OkStatus();
 }
 
 size_t TopicReader::FurthestBehind() const {
@@ -140,8 +233,13 @@ absl::StatusOr<TopicReader::Step> TopicReader::Poll(Frame* frame, size_t max_byt
   if (topic_->deleted()) return TopicNotFound(topic_->name());
   if (topic_->purges() != purges_) return TopicKeepsNothing(topic_->name());
   if (!started_) {
+    if (unresolved_ > 0) return Step::kHistory;
     started_ = true;
     for (const Cursor& cursor : cursors_) frame->start.push_back(PlaceOf(cursor));
+    return Step::kFrame;
+  }
+  if (any_passed_ && untold_ > kMaxUntoldBytes) {
+    NotePassed(frame);
     return Step::kFrame;
   }
   seen_mark_ = mark().value();  // Read first, so that no later event is missed.
@@ -158,6 +256,7 @@ absl::StatusOr<TopicReader::Step> TopicReader::Poll(Frame* frame, size_t max_byt
     // A served cursor goes last next time; one that found no room goes first. So does a cold
     // cursor, with a frame of its own.
     turn_ = cursors_[index].next > before ? (index + 1) % cursors_.size() : index;
+    if (fill == Fill::kHistory && frame->empty()) return Step::kHistory;
     if (fill != Fill::kFull && frame->empty()) return Step::kCold;
     NotePassed(frame);
     return Step::kFrame;
@@ -207,7 +306,7 @@ absl::StatusOr<Offset> TopicReader::FindRun(const Cursor& cursor) {
     run_end_ = cursor.run_end;
   } else {
     ASSIGN_OR_RETURN(const LogRun run, store_.runs().Find(log.topic(), log.id(), cursor.next));
-    run_ = run.id;
+    run_ = run.noted || cursor.next >= log.start() ? run.id : 0;
     run_end_ = run.end;
   }
   // The current run may have begun after that was determined.
@@ -215,16 +314,28 @@ absl::StatusOr<Offset> TopicReader::FindRun(const Cursor& cursor) {
   return run_end_;
 }
 
-absl::Status TopicReader::CheckReadable(const Cursor& cursor) const {
+Offset TopicReader::HistoryEnd(const PartitionLog& log) const {
+  if (history_ == nullptr || log.history_start() == Offset::Max()) return Offset(0);
+  return std::min(log.trimmed_to(), topic_->archive_hold().ConfirmedTo(log.id()));
+}
+
+absl::StatusOr<bool> TopicReader::IsHistory(const Cursor& cursor) const {
   const PartitionLog& log = *cursor.log;
-  if (cursor.next >= log.start()) return absl::OkStatus();
+  if (cursor.next >= log.start()) return false;
+  // Behind the history there may be events that were deleted before the lake had them: nobody who
+  // comes from there expects them.
+  if (cursor.in_history || (cursor.next >= log.history_start() && cursor.next < HistoryEnd(log))) {
+    return true;
+  }
   return OffsetOutOfRange(topic_->name(), log.id(), cursor.next, log.start(), log.end());
 }
 
 absl::StatusOr<TopicReader::Fill> TopicReader::FillFromMemory(Cursor& cursor, Frame* frame) {
   const Offset end = std::min(cursor.log->end(), cursor.stop);
   if (cursor.next >= end) return Fill::kNothing;
-  RETURN_IF_ERROR(CheckReadable(cursor));
+  ASSIGN_OR_RETURN(const bool history, IsHistory(cursor));
+  if (history) return Fill::kHistory;
+  cursor.in_history = false;
   // Memory holds only events appended since the hub started.
   run_ = store_.runs().current(topic_->id());
   run_end_ = Offset::Max();
@@ -251,6 +362,7 @@ absl::Status TopicReader::ReadCold(Frame* frame, size_t max_bytes) {
     Cursor& cursor = cursors_[turn_];
     const Offset before = cursor.next;
     ASSIGN_OR_RETURN(const Fill fill, FillFromMemory(cursor, frame));
+    if (fill == Fill::kHistory) break;
     if (fill == Fill::kCold) RETURN_IF_ERROR(FillFromDisk(cursor, frame));
     if (fill != Fill::kNothing && cursor.next == before && !frame->empty()) break;  // No room.
     turn_ = (turn_ + 1) % cursors_.size();
@@ -272,6 +384,7 @@ absl::Status TopicReader::FillFromDisk(Cursor& cursor, Frame* frame) {
   if (!status.ok()) {
     const PartitionLog& log = *cursor.log;  // May have been trimmed or deleted meanwhile.
     if (cursor.next < log.trimmed_to()) {
+      if (cursor.next < HistoryEnd(log)) return absl::OkStatus();
       return OffsetOutOfRange(topic_->name(), log.id(), cursor.next, log.trimmed_to(), log.end());
     }
     if (topic_->deleted()) return TopicNotFound(topic_->name());
@@ -284,13 +397,76 @@ absl::Status TopicReader::FillFromDisk(Cursor& cursor, Frame* frame) {
   return absl::OkStatus();
 }
 
-bool TopicReader::Take(Cursor& cursor, const std::vector<RecordBatchPtr>& batches, Frame* frame) {
+absl::Status TopicReader::ReadHistory(Frame* frame, size_t max_bytes) {
+  if (unresolved_ > 0) return ResolveStarts();
+  room_ = std::min(max_bytes, max_bytes_);
+  scanned_ = 0;
+  scan_limit_ = std::max(room_, kMaxPolledBytes);
+  // As in ReadCold: small remainders share a frame.
+  const size_t turns = std::min(cursors_.size(), kMaxHistoryTurns);
+  for (size_t i = 0; i < turns && frame->bytes + scanned_ < room_ / 2; ++i) {
+    Cursor& cursor = cursors_[turn_];
+    const Offset before = cursor.next;
+    if (cursor.next < std::min(cursor.log->end(), cursor.stop)) {
+      ASSIGN_OR_RETURN(const bool history, IsHistory(cursor));
+      if (!history) break;
+      const absl::Status status = FillFromHistory(cursor, frame);
+      // What is in the frame comes first; the next call fails again.
+      if (!status.ok() && frame->empty()) return status;
+      if (!status.ok() || (cursor.next == before && !frame->empty())) break;
+    }
+    turn_ = (turn_ + 1) % cursors_.size();
+  }
+  if (!frame->empty()) NotePassed(frame);
+  return absl::OkStatus();
+}
+
+absl::Status TopicReader::FillFromHistory(Cursor& cursor, Frame* frame) {
+  const PartitionLog& log = *cursor.log;
+  cursor.in_history = true;
+  const Offset end = HistoryEnd(log);
+  if (cursor.next >= end) {  // The rest was never archived.
+    const Offset start = log.trimmed_to();
+    ASSIGN_OR_RETURN(run_, RunBefore(log, store_, start));
+    run_end_ = start;
+    PassTo(std::min(start, cursor.stop), cursor);
+    return absl::OkStatus();
+  }
+  ASSIGN_OR_RETURN(const Offset run_end, FindRun(cursor));
+  HistoryRange range{
+      .partition = log.id(), .from = cursor.next, .to = std::min({end, cursor.stop, run_end})};
+  if (filter_.has_value()) {
+    range.wants = [this](absl::string_view type) { return filter_->MayPass(type); };
+  }
+  ASSIGN_OR_RETURN(const HistoryPart part, history_->Read({topic_->name(), topic_->id()}, range,
+                                                          room_ - std::min(room_, frame->bytes)));
+  counters_.history_batches.Add(part.batches.size());
+  Take(cursor, part.batches, frame, range.to);
+  const bool all =
+      part.batches.empty() || cursor.next >= std::min(part.batches.back()->end(), range.to);
+  if (all && !cursor.done()) PassTo(part.next, cursor);
+  if (frame->empty()) untold_ += kPassedHistory;
+  return absl::OkStatus();
+}
+
+void TopicReader::PassTo(Offset to, Cursor& cursor) {
+  if (to <= cursor.next) return;
+  cursor.next = to;
+  cursor.run = run_;
+  cursor.run_end = run_end_;
+  cursor.passed = any_passed_ = true;
+  scanned_ += EventFilter::kPassedBatchCost;
+}
+
+bool TopicReader::Take(Cursor& cursor, const std::vector<RecordBatchPtr>& batches, Frame* frame,
+                       Offset limit) {
   for (const RecordBatchPtr& batch : batches) {
     if (batch->header.append_time() >= stop_time_) {
       cursor.stop = cursor.next;
       return true;
     }
-    const Offset end = std::min({batch->end(), cursor.log->end(), cursor.stop});
+    const Offset end = std::min({batch->end(), cursor.log->end(), cursor.stop, limit});
+    if (batch->base < end) PassTo(batch->base, cursor);
     if (Skips(batch->header)) {
       PassOver(*batch, end, cursor);
       continue;
