@@ -27,6 +27,19 @@ char* WriteDigits(int64_t number, int digits, char* to) {
   return to + digits;
 }
 
+// Reads `digits` digits and what comes after them.
+bool TakeDigits(absl::string_view* text, size_t digits, char after, int64_t* number) {
+  if (text->size() <= digits || (*text)[digits] != after) return false;
+  *number = 0;
+  for (size_t i = 0; i < digits; ++i) {
+    const char c = (*text)[i];
+    if (c < '0' || c > '9') return false;
+    *number = *number * 10 + (c - '0');
+  }
+  text->remove_prefix(digits + 1);
+  return true;
+}
+
 }  // namespace
 
 bool IsTimestamp(absl::Time time) {
@@ -79,6 +92,32 @@ absl::StatusOr<absl::Time> ParseTimestamp(absl::string_view text) {
     return absl::InvalidArgumentError("more precise than a nanosecond");
   }
   return time;
+}
+
+bool ParseWrittenTimestamp(absl::string_view text, int64_t* seconds, int32_t* nanos) {
+  int64_t year, month, day, hour, minute;
+  if (!TakeDigits(&text, 4, '-', &year) || !TakeDigits(&text, 2, '-', &month) ||
+      !TakeDigits(&text, 2, 'T', &day) || !TakeDigits(&text, 2, ':', &hour) ||
+      !TakeDigits(&text, 2, ':', &minute)) {
+    return false;
+  }
+  int64_t second = 0;
+  int64_t fraction = 0;
+  if (!TakeDigits(&text, 2, 'Z', &second)) {
+    if (!TakeDigits(&text, 2, '.', &second)) return false;
+    const size_t digits = text.find('Z');
+    if (digits > 9 || digits == 0 || !TakeDigits(&text, digits, 'Z', &fraction)) return false;
+    for (size_t i = digits; i < 9; ++i) fraction *= 10;
+  }
+  const absl::CivilDay date(year, month, day);
+  if (!text.empty() || year == 0 || date.month() != month || date.day() != day || hour > 23 ||
+      minute > 59 || second > 59) {
+    return false;
+  }
+  const int64_t days = date - absl::CivilDay();
+  *seconds = ((days * 24 + hour) * 60 + minute) * 60 + second;
+  *nanos = static_cast<int32_t>(fraction);
+  return true;
 }
 
 google::protobuf::Timestamp ToTimestamp(absl::Time time) {

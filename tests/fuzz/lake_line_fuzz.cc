@@ -7,6 +7,7 @@
 #include "absl/strings/string_view.h"
 #include "eventhub/v1/event.pb.h"
 #include "server/lake/object/event_line.h"
+#include "server/lake/object/line_encoder.h"
 #include "tests/fuzz/fuzz.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
@@ -15,6 +16,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   // As a line that somebody else wrote.
   lake::PositionOf(input);
   lake::EncodedOf(input).IgnoreError();
+  std::string quickly;
+  lake::AppendEncoded(input, &quickly).IgnoreError();
 
   const lake::EventPosition position{
       .partition = 3, .offset = 17, .append_micros = 1'700'000'000'000'001};
@@ -32,6 +35,14 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     FUZZ_CHECK(google::protobuf::util::MessageDifferencer::Equals(event, expected));
   } else {
     FUZZ_CHECK(*encoded == input);
+  }
+  quickly.clear();
+  FUZZ_CHECK(lake::AppendEncoded(line.substr(0, line.size() - 1), &quickly).ok());
+  if (is_event) {
+    FUZZ_CHECK(event.ParseFromString(quickly));
+    FUZZ_CHECK(google::protobuf::util::MessageDifferencer::Equals(event, expected));
+  } else {
+    FUZZ_CHECK(quickly == input);
   }
   return 0;
 }

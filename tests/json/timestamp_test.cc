@@ -34,6 +34,10 @@ TEST(Timestamp, AgreesWithLibrary) {
     const absl::Time time = absl::FromUnixSeconds(seconds(random)) + fraction;
     ASSERT_EQ(Text(time), absl::FormatTime("%E4Y-%m-%dT%H:%M:%E*SZ", time, absl::UTCTimeZone()));
     ASSERT_EQ(*ParseTimestamp(Text(time)), time);
+    int64_t written_seconds = 0;
+    int32_t nanos = 0;
+    ASSERT_TRUE(ParseWrittenTimestamp(Text(time), &written_seconds, &nanos));
+    ASSERT_EQ(absl::FromUnixSeconds(written_seconds) + absl::Nanoseconds(nanos), time);
   }
 }
 
@@ -43,6 +47,9 @@ TEST(Timestamp, RejectsUnrepresentableTimes) {
                            "infinite-past", "0000-12-31T23:59:59Z", "0001-01-01T00:00:00+01:00",
                            "9999-12-31T23:59:59-01:00", "2026-01-31T12:00:00.0000000001Z"}) {
     EXPECT_FALSE(ParseTimestamp(text).ok()) << text;
+    int64_t seconds = 0;
+    int32_t nanos = 0;
+    EXPECT_FALSE(ParseWrittenTimestamp(text, &seconds, &nanos)) << text;
   }
   EXPECT_EQ(Text(absl::InfiniteFuture()), "infinite-future");
 }

@@ -36,6 +36,7 @@ class HostileEvents {
 
   // An encoded message that protobuf accepts.
   std::string Next() {
+    clean_ = OneIn(2);
     v1::Event event;
     event.set_id(Text(24));
     event.set_source(Text(24));
@@ -69,11 +70,12 @@ class HostileEvents {
 
   std::string Text(size_t max) {
     static const char* const kParts[] = {
-        "a", "Z",      "0",      " ", "\"",     "\\", "\n",   "\t",         "\x01",
-        "/", "\u00e4", "\u2028", ",", "\u20ac", "{",  "\x7f", "\U0001F600", "hub_offset"};
+        "a",    "Z", "0",          " ",          "/",  "\u00e4", "\u2028", ",",  "{",   "\u20ac",
+        "\x7f", ":", "\U0001F600", "hub_offset", "\"", "\\",     "\n",     "\t", "\x01"};
+    constexpr uint64_t kClean = 14;  // JSON has them as they are.
     std::string text;
     for (uint64_t i = 1 + Below(max); i > 0; --i) {
-      text += kParts[Below(sizeof(kParts) / sizeof(kParts[0]))];
+      text += kParts[Below(clean_ ? kClean : sizeof(kParts) / sizeof(kParts[0]))];
     }
     return text;
   }
@@ -134,6 +136,7 @@ class HostileEvents {
     event->set_data(OneIn(3) ? Bytes(200) : kData[Below(sizeof(kData) / sizeof(kData[0]))]);
   }
 
+  bool clean_ = false;  // Whether texts need no escapes.
   std::mt19937_64& random_;
 };
 

@@ -3,6 +3,9 @@
 #include <google/protobuf/util/message_differencer.h>
 #include <gtest/gtest.h>
 
+#include "absl/strings/match.h"
+#include "absl/strings/strip.h"
+#include "server/lake/object/line_encoder.h"
 #include "server/lake/object/object_plan.h"
 #include "server/lake/object/object_reader.h"
 #include "server/lake/object/object_writer.h"
@@ -237,6 +240,13 @@ TEST_F(LakeObjectRandom, HostileEventsComeBack) {
     ASSERT_THAT(event, IsOk()) << (*lines)[i];
     ASSERT_TRUE(google::protobuf::util::MessageDifferencer::Equals(*event, expected))
         << (*lines)[i] << expected.DebugString();
+    std::string quickly = "before";
+    ASSERT_THAT(AppendEncoded((*lines)[i], &quickly), IsOk()) << (*lines)[i];
+    v1::Event again;
+    ASSERT_TRUE(absl::StartsWith(quickly, "before"));
+    ASSERT_TRUE(again.ParseFromString(quickly.substr(6)));
+    ASSERT_TRUE(google::protobuf::util::MessageDifferencer::Equals(again, expected))
+        << (*lines)[i] << again.DebugString();
     const EventKeys keys = KeysOf(events[i].encoded);
     EXPECT_EQ(keys.id, expected.id());
     EXPECT_EQ(keys.type, expected.type());
@@ -257,10 +267,16 @@ TEST_F(LakeObjectRandom, WhatIsNoEventIsCarried) {
     ASSERT_THAT(encoded, IsOk()) << line;
     v1::Event back;
     ASSERT_EQ(back.ParseFromString(*encoded), is_event) << line;
+    std::string quickly;
+    ASSERT_THAT(AppendEncoded(absl::StripSuffix(line, "\n"), &quickly), IsOk()) << line;
+    v1::Event again;
+    ASSERT_EQ(again.ParseFromString(quickly), is_event) << line;
     if (is_event) {
       ASSERT_TRUE(google::protobuf::util::MessageDifferencer::Equals(back, expected)) << line;
+      ASSERT_TRUE(google::protobuf::util::MessageDifferencer::Equals(again, expected)) << line;
     } else {
       ASSERT_EQ(*encoded, bytes);
+      ASSERT_EQ(quickly, bytes);
     }
   }
 }

@@ -8,6 +8,7 @@
 #include "eventhub/v1/hub.pb.h"
 #include "proto/wire/writer.h"
 #include "server/lake/object/event_line.h"
+#include "server/lake/object/line_encoder.h"
 #include "storage/base/shared_bytes.h"
 #include "storage/base/status_macros.h"
 
@@ -34,24 +35,25 @@ absl::StatusOr<std::shared_ptr<const HistoryFrame>> HistoryFrame::Decode(lake::F
   buffer.reserve(lines.text.size());  // JSON takes more.
   std::vector<Piece> pieces;
   absl::string_view line;
+  std::string event;
   while (lines.Next(&line)) {
     const std::optional<lake::EventPosition> position = lake::PositionOf(line);
     if (!position) return absl::DataLossError("a line has no position");
-    absl::StatusOr<std::string> event = lake::EncodedOf(line);
-    if (!event.ok()) {
+    event.clear();
+    if (const absl::Status status = lake::AppendEncoded(line, &event); !status.ok()) {
       return absl::DataLossError(absl::StrCat("the line of offset ", position->offset,
                                               " of partition ", position->partition,
-                                              " is no event: ", event.status().message()));
+                                              " is no event: ", status.message()));
     }
     if (pieces.empty() || !pieces.back().Continues(*position)) {
       pieces.push_back({.first = *position, .begin = buffer.size()});
     }
-    wire::AppendHead(v1::EventBatch::kEventsFieldNumber, event->size(), &buffer);
-    buffer.append(*event);
+    wire::AppendHead(v1::EventBatch::kEventsFieldNumber, event.size(), &buffer);
+    buffer.append(event);
     ++pieces.back().count;
     pieces.back().end = buffer.size();
   }
-  buffer.shrink_to_fit();
+  if (buffer.capacity() - buffer.size() > buffer.size() / 4) buffer.shrink_to_fit();
   auto frame = std::make_shared<HistoryFrame>();
   frame->bytes_ = sizeof(HistoryFrame) + buffer.capacity();
   const SharedBytes events = SharedBytes::Own(std::move(buffer));
