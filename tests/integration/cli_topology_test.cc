@@ -206,7 +206,7 @@ TEST(CliTopologyYaml, RejectsOtherFaults) {
   EXPECT_THAT(Faults("routes: [{name: a, partition_key: {none: true, constant: x}}]"),
               ElementsAre("t.yaml:1:48: 'constant' excludes 'none'"));
   EXPECT_THAT(Faults("links: [{name: a, start: 15m}]"),
-              ElementsAre(HasSubstr("'15m' is not earliest, latest, an offset")));
+              ElementsAre(HasSubstr("'15m' is not earliest, retained, latest, an offset")));
   EXPECT_THAT(
       Faults("topics: [{name: ~}]"),
       ElementsAre("t.yaml:1:17: 'name' is null, and not a text", "t.yaml:1:10: 'name' is missing"));
