@@ -56,10 +56,11 @@ class LakeRead : public SeededTest {
     for (const StoredEvent& event : all_) {
       const EventPosition& at = event.position;
       if (partition && at.partition != *partition) continue;
-      if (at.offset < range.from_offset || at.append_micros < range.from_micros ||
-          at.append_micros >= range.to_micros) {
+      if (at.offset < range.from_offset || at.offset >= range.to_offset ||
+          at.append_micros < range.from_micros || at.append_micros >= range.to_micros) {
         continue;
       }
+      if (range.matches != nullptr && !range.matches(event.encoded)) continue;
       if (!range.type.empty() && KeysOf(event.encoded).type != range.type) continue;
       positions.push_back(at);
     }
@@ -100,6 +101,10 @@ TEST_F(LakeRead, GivesEveryEventOfAnyRangeInOrder) {
     if (OneIn(2)) range.from_micros = kTestStart + Int(-1000, 4 * kHourMicros);
     if (OneIn(2)) range.to_micros = kTestStart + Int(-1000, 4 * kHourMicros);
     if (OneIn(3)) range.type = OneIn(2) ? "order.paid" : "no.such.type";
+    if (OneIn(3)) range.to_offset = Int(0, 700);
+    if (OneIn(3)) {
+      range.matches = [](absl::string_view encoded) { return KeysOf(encoded).id.back() == '7'; };
+    }
     if (OneIn(2)) {
       const auto partition = static_cast<uint32_t>(Int(0, 3));
       range.from_offset = Int(0, 700);
@@ -108,6 +113,13 @@ TEST_F(LakeRead, GivesEveryEventOfAnyRangeInOrder) {
     } else {
       TopicCursor cursor(store_, rig_.topic(), manifest, {}, range);
       ASSERT_EQ(ReadAll(cursor), Expected(range));
+      const auto counts = CountByType(store_, rig_.topic(), manifest, range);
+      ASSERT_THAT(counts, IsOk());
+      ASSERT_EQ(counts->total, Expected(range).size());
+      const int64_t start = Int(0, 700);
+      TopicCursor later(store_, rig_.topic(), manifest, {1}, range, {{0, 5}, {1, start}});
+      range.from_offset = start;
+      ASSERT_EQ(ReadAll(later), Expected(range, 1));
     }
   }
 }

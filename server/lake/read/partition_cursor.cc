@@ -31,6 +31,21 @@ bool MayHave(const ObjectRecord& object, const ReadRange& range) {
                      [&range](const TypeCount& type) { return type.type() == range.type; });
 }
 
+absl::StatusOr<bool> IsIn(const ReadRange& range, const EventPosition& position,
+                          absl::string_view line) {
+  if (position.offset < range.from_offset || position.offset >= range.to_offset ||
+      position.append_micros < range.from_micros || position.append_micros >= range.to_micros) {
+    return false;
+  }
+  if (range.type.empty() && range.matches == nullptr) return true;
+  const absl::StatusOr<std::string> encoded = EncodedOf(line);
+  if (!encoded.ok()) {
+    return absl::DataLossError(absl::StrCat("a line is no event: ", encoded.status().message()));
+  }
+  if (!range.type.empty() && KeysOf(*encoded).type != range.type) return false;
+  return range.matches == nullptr || range.matches(*encoded);
+}
+
 PartitionCursor::PartitionCursor(const ObjectStore& store, const LakeTopic& topic,
                                  const Manifest& manifest, uint32_t partition, ReadRange range)
     : store_(store), topic_(topic), partition_(partition), range_(std::move(range)) {
@@ -38,7 +53,7 @@ PartitionCursor::PartitionCursor(const ObjectStore& store, const LakeTopic& topi
   for (const auto& [sequence, object] : manifest.objects()) {
     const OffsetRange* const offsets = RangeOf(object, partition);
     if (offsets == nullptr || offsets->events() == 0 || offsets->end() <= range_.from_offset ||
-        !MayHave(object, range_)) {
+        offsets->begin() >= range_.to_offset || !MayHave(object, range_)) {
       continue;
     }
     found.emplace_back(offsets->begin(), &object);
@@ -65,19 +80,12 @@ absl::StatusOr<bool> PartitionCursor::NextInFrame() {
     if (!position) {
       return absl::DataLossError(absl::StrCat(reader_->name(), ": a line has no position"));
     }
-    if (position->partition != partition_ || position->offset < range_.from_offset ||
-        position->append_micros < range_.from_micros ||
-        position->append_micros >= range_.to_micros) {
-      continue;
+    if (position->partition != partition_) continue;
+    const absl::StatusOr<bool> wanted = IsIn(range_, *position, line);
+    if (!wanted.ok()) {
+      return absl::DataLossError(absl::StrCat(reader_->name(), ": ", wanted.status().message()));
     }
-    if (!range_.type.empty()) {
-      const absl::StatusOr<std::string> encoded = EncodedOf(line);
-      if (!encoded.ok()) {
-        return absl::DataLossError(
-            absl::StrCat(reader_->name(), ": a line is no event: ", encoded.status().message()));
-      }
-      if (KeysOf(*encoded).type != range_.type) continue;
-    }
+    if (!*wanted) continue;
     event_ = {.position = *position, .line = line};
     return true;
   }
@@ -101,7 +109,8 @@ bool PartitionCursor::Wants(const Frame& frame) const {
   if (!Overlaps(frame, range_)) return false;
   const bool has_offsets =
       std::any_of(frame.runs().begin(), frame.runs().end(), [this](const Run& run) {
-        return run.partition() == partition_ && run.last() >= range_.from_offset;
+        return run.partition() == partition_ && run.last() >= range_.from_offset &&
+               run.first() < range_.to_offset;
       });
   if (!has_offsets || range_.type.empty() || frame.types().empty()) return has_offsets;
   const auto& names = reader_->index().types();

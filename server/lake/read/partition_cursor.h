@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <limits>
 #include <optional>
 #include <string>
@@ -20,15 +21,24 @@ namespace eventhub::lake {
 
 // What to read of a topic.
 struct ReadRange {
+  // In each partition: [from, to).
   int64_t from_offset = 0;
+  int64_t to_offset = std::numeric_limits<int64_t>::max();
   // Append times, in microseconds since the Unix epoch: [from, to).
   int64_t from_micros = std::numeric_limits<int64_t>::min();
   int64_t to_micros = std::numeric_limits<int64_t>::max();
   std::string type{};  // Empty: of any type.
+  // Whether an encoded event is wanted, of those for which all else holds. Null: all are.
+  std::function<bool(absl::string_view encoded)> matches{};
 };
 
 // Whether an object may have events of the range; offsets are of no account.
 bool MayHave(const ObjectRecord& object, const ReadRange& range);
+
+// Whether an event with this position and this line is in the range. DATA_LOSS if the line is no
+// event, as far as that had to be looked at.
+absl::StatusOr<bool> IsIn(const ReadRange& range, const EventPosition& position,
+                          absl::string_view line);
 
 struct LakeEvent {
   EventPosition position;

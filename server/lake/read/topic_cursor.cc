@@ -8,14 +8,20 @@
 namespace eventhub::lake {
 
 TopicCursor::TopicCursor(const ObjectStore& store, const LakeTopic& topic, const Manifest& manifest,
-                         const std::vector<uint32_t>& partitions, const ReadRange& range) {
+                         const std::vector<uint32_t>& partitions, const ReadRange& range,
+                         const std::map<uint32_t, int64_t>& starts) {
   for (const auto& [partition, archived] : manifest.archived()) {
     if (!partitions.empty() &&
         std::find(partitions.begin(), partitions.end(), partition) == partitions.end()) {
       continue;
     }
     pending_.push_back(cursors_.size());
-    cursors_.push_back(std::make_unique<PartitionCursor>(store, topic, manifest, partition, range));
+    ReadRange own = range;
+    if (const auto start = starts.find(partition); start != starts.end()) {
+      own.from_offset = std::max(own.from_offset, start->second);
+    }
+    cursors_.push_back(
+        std::make_unique<PartitionCursor>(store, topic, manifest, partition, std::move(own)));
   }
 }
 

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <vector>
 
@@ -16,9 +17,11 @@ namespace eventhub::lake {
 // it.
 class TopicCursor {
  public:
-  // Of all partitions that the manifest knows, or of those of `partitions`.
+  // Of all partitions that the manifest knows, or of those of `partitions`. Those of `starts` begin
+  // at that offset, if it is behind that of the range.
   TopicCursor(const ObjectStore& store, const LakeTopic& topic, const Manifest& manifest,
-              const std::vector<uint32_t>& partitions, const ReadRange& range);
+              const std::vector<uint32_t>& partitions, const ReadRange& range,
+              const std::map<uint32_t, int64_t>& starts = {});
 
   // As PartitionCursor::Next().
   absl::StatusOr<bool> Next();
