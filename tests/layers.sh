@@ -35,6 +35,8 @@ for floor in store object manifest read; do
 done
 forbid server/lake/archive 'server/(link|rpc|main|filter)/|client/|grpc|rocksdb/|eventhub/v1/.*\.grpc\.pb' \
   'the archiver knows the core and the lake'
+forbid server/lake/restore 'server/(link|rpc|main|filter)/|client/|grpc|rocksdb/|eventhub/v1/.*\.grpc\.pb' \
+  'a restore knows the core and the lake'
 forbid server/lake/store 'server/lake/(object|manifest|read)/|eventhub/v1/' 'stores know bytes alone'
 forbid server/lake/object 'server/lake/(manifest|read)/' 'an object knows no manifest'
 forbid server/lake/manifest 'server/lake/read/' 'manifests are below reading'

@@ -9,6 +9,7 @@
 #include "server/core/base/errors.h"
 #include "server/core/base/hub_id.h"
 #include "server/core/base/noted_time.h"
+#include "server/core/base/restore_marker.h"
 #include "storage/base/status_macros.h"
 #include "storage/key_codec.h"
 
@@ -29,6 +30,20 @@ std::string LargestPending(const SubscriptionCatalog::Subscriptions& subscriptio
   return absl::StrCat("; the most by subscription ", largest->name(), " of topic ",
                       largest->topic()->name(), ": ", MebiBytes(most),
                       "; settle the events that its consumers have");
+}
+
+// Notes how far the subscriptions are, as far as that is not too much.
+void AddProgress(const SubscriptionCatalog::Subscriptions& subscriptions, HubSettings* settings) {
+  constexpr size_t kMaxPartitions = 100'000;
+  size_t partitions = 0;
+  for (const auto& subscription : subscriptions) {
+    const Subscription::Report report = subscription->MakeReport();
+    partitions += report.cursors.size();
+    if (partitions > kMaxPartitions) return;
+    auto& [name, settled] = settings->progress.emplace_back();
+    name = subscription->name();
+    for (const CursorState& cursor : report.cursors) settled.push_back(cursor.acked);
+  }
 }
 
 // Adds to an error of a start what the operator can do about damage, unless it says so.
@@ -68,6 +83,12 @@ absl::StatusOr<std::unique_ptr<Broker>> Broker::Open(BrokerOptions options) {
 absl::Status Broker::Start() {
   options_.store.clock = &clock_;
   ASSIGN_OR_RETURN(store_, LogStore::Open(options_.store));
+  ASSIGN_OR_RETURN(const std::optional<std::string> restored_from, ReadRestoreMarker(*store_));
+  if (restored_from.has_value() && !options_.restoring) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "the data directory ", options_.store.directory, " is being restored from ", *restored_from,
+        ", which was interrupted; complete it with --restore_from_lake"));
+  }
   ASSIGN_OR_RETURN(const std::optional<absl::Time> noted, ReadNotedTime(*store_));
   clock_.Resume(noted);
   topic_store_ = std::make_unique<TopicStore>(*store_, catalog_, cache_, options_.max_partitions,
@@ -154,6 +175,20 @@ absl::Time Broker::ConfirmClock(const Caller& caller) {
   writer_->Submit(std::make_unique<NoteTimeTask>());
   admin_log_.Note(caller, "confirmed the clock");
   return clock_.Now();
+}
+
+void Broker::ExportForLake(absl::AnyInvocable<void(HubSettings)> done) {
+  topologies_->Export(
+      Caller::Internal("archiver"),
+      [this, done = std::move(done)](absl::StatusOr<v1::ExportTopologyResponse> exported) mutable {
+        HubSettings settings = archives_->TopicSettingsNow();
+        if (exported.ok()) {
+          exported->mutable_topology()->clear_topics();
+          settings.topology = exported->topology().SerializeAsString();
+        }
+        AddProgress(subscriptions_->catalog().List("", SIZE_MAX), &settings);
+        done(std::move(settings));
+      });
 }
 
 void Broker::SizeCaches(double share) {

@@ -66,6 +66,8 @@ struct BrokerOptions {
   TopicLimits topic_limits{};
   // Unset: nothing is trimmed, expired or checked unless a test does it.
   std::optional<MaintenanceOptions> maintenance = MaintenanceOptions();
+  // Opens a data directory although it is being restored.
+  bool restoring = false;
   // Unset: the hub has no lake, and archives nothing.
   std::optional<ArchiveOptions> archive;
   // Whether leases end and delayed events are released automatically; if not, a test calls
@@ -128,6 +130,9 @@ class Broker {
   Archives* archives() { return archives_.get(); }
   // For what is read from the lake; see BrokerOptions::history_bytes.
   MemoryMeter& history_memory() { return history_memory_; }
+  // Calls `done`, on any thread, with what the hub consists of, once the topologies that are being
+  // applied now are done. Only for a hub with a lake.
+  void ExportForLake(absl::AnyInvocable<void(HubSettings)> done);
   // Declarative administration.
   Topologies& topologies() { return *topologies_; }
 

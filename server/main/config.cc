@@ -150,6 +150,10 @@ ABSL_FLAG(
 ABSL_FLAG(bool, lake_takeover, false,
           "Use the lake although another hub used it last, which must not run any more: after a "
           "hub was set up anew.");
+ABSL_FLAG(std::string, restore_from_lake, "",
+          "Do not serve: set up the data directory, which must be empty, from this lake, and exit. "
+          "If it is interrupted, start it again. A data directory that is a backup of the hub that "
+          "wrote the lake gets the events that it lacks.");
 ABSL_FLAG(Bytes, lake_rate, Bytes{0},
           "How much is archived per second, over all topics. 0: without limit.");
 ABSL_FLAG(int, lake_read_threads, 4,
@@ -302,6 +306,7 @@ void ConfigureLake(ServerOptions& server) {
     return lake;
   };
   server.lake_read_threads = absl::GetFlag(FLAGS_lake_read_threads);
+  server.archiver.settings_interval = absl::GetFlag(FLAGS_lake_flush_interval);
   server.archiver.bytes_per_second = absl::GetFlag(FLAGS_lake_rate).value;
 }
 
@@ -342,6 +347,7 @@ absl::StatusOr<Config> ConfigFromFlags() {
   config.log_format = absl::GetFlag(FLAGS_log_format);
   config.log_level = absl::GetFlag(FLAGS_log_level);
   config.port_file = absl::GetFlag(FLAGS_port_file);
+  config.restore_from_lake = absl::GetFlag(FLAGS_restore_from_lake);
 
   ServerOptions& server = config.server;
   server.version = EVENTHUB_VERSION;

@@ -15,6 +15,8 @@ struct Config {
   std::string log_format;  // "text" or "json".
   std::string log_level;
   std::string port_file;
+  // Set up the data directory from this lake instead of serving it. Empty: serve.
+  std::string restore_from_lake;
 };
 
 // Reads the flags after they were set. Returns INVALID_ARGUMENT, with the name of the flag, if a

@@ -1,7 +1,7 @@
 // eventhubd, the hub's daemon.
 //
-// Exit codes: 0 after a shutdown by signal, 1 if the hub cannot start or print, 2 if it was started
-// wrongly.
+// Exit codes: 0 after a shutdown by signal or a restore, 1 if the hub cannot start, restore or
+// print, 2 if it was started wrongly.
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -17,6 +17,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/time/time.h"
 #include "grpc/grpc.h"
+#include "server/lake/restore/lake_restore.h"
 #include "server/main/access_hint.h"
 #include "server/main/config.h"
 #include "server/main/descriptor_plan.h"
@@ -26,6 +27,7 @@
 #include "server/rpc/allocator.h"
 #include "server/rpc/server.h"
 #include "spdlog/spdlog.h"
+#include "storage/base/clock.h"
 #include "storage/base/environment_names.h"
 #include "storage/base/standard_streams.h"
 
@@ -34,6 +36,9 @@ namespace {
 
 constexpr int kExitFailure = 1;
 constexpr int kExitUsage = 2;
+
+// How often the progress of a restore is reported.
+constexpr absl::Duration kReportEvery = absl::Seconds(2);
 
 constexpr char kHelp[] =
     R"(eventhubd - an event hub: partitioned, durable topics between services
@@ -82,6 +87,38 @@ bool WritePortFile(const std::string& path, const std::vector<std::string>& addr
   // Not a secret, and needed by clients of other users.
   chmod(temporary.c_str(), S_IRUSR | S_IWUSR | S_IRGRP | S_IROTH);
   return !file.fail() && std::rename(temporary.c_str(), path.c_str()) == 0;
+}
+
+int Restore(Config config) {
+  LakeRestoreOptions options;
+  options.lake = config.restore_from_lake;
+  options.broker = std::move(config.server.broker);
+  options.broker.store.on_warning = [](const std::string& message) {
+    spdlog::warn("RocksDB: {}", message);
+  };
+  const absl::Duration start = Clock::System().Monotonic();
+  absl::Duration reported = start;
+  options.progress = [start, &reported](const RestoreProgress& progress) {
+    const absl::Duration now = Clock::System().Monotonic();
+    if (now - reported >= kReportEvery && progress.total > 0) {
+      reported = now;
+      const double share =
+          static_cast<double>(progress.events) / static_cast<double>(progress.total);
+      spdlog::info("restored {} of {} events, {:.0f}%, about {} s left", progress.events,
+                   progress.total, 100 * share,
+                   absl::ToInt64Seconds((now - start) * (1 / std::max(share, 1e-9) - 1)));
+    }
+    return !TerminationArrived();
+  };
+  const std::string directory = options.broker.store.directory;
+  spdlog::info("restoring {} from {}", directory, options.lake);
+  const absl::StatusOr<RestoreProgress> restored = RestoreFromLake(std::move(options));
+  if (!restored.ok()) {
+    return FailToServe(absl::StrCat(restored.status().message(), AccessHint(directory)));
+  }
+  spdlog::info("restored {} topics, {} events in {} s", restored->topics, restored->events,
+               absl::ToInt64Seconds(Clock::System().Monotonic() - start));
+  return 0;
 }
 
 int Serve(Config config) {
@@ -192,6 +229,7 @@ int Main(const std::vector<std::string>& arguments) {
   if (!config.ok()) return FailUsage(WithNameAsGiven(config.status(), *flags));
   TuneAllocator(config->server.memory_limit);
   SetUpLogging(config->log_format, config->log_level);
+  if (!config->restore_from_lake.empty()) return Restore(*std::move(config));
   return Serve(*std::move(config));
 }
 

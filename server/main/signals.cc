@@ -21,6 +21,12 @@ void BlockTerminationSignals() {
   std::signal(SIGPIPE, SIG_IGN);
 }
 
+bool TerminationArrived() {
+  sigset_t pending;
+  sigpending(&pending);
+  return sigismember(&pending, SIGTERM) == 1 || sigismember(&pending, SIGINT) == 1;
+}
+
 int WaitForTermination() {
   const sigset_t set = TerminationSignals();
   int signal = 0;

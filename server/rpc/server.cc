@@ -157,6 +157,9 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(ServerOptions options) {
   services.link_manager = std::make_unique<LinkManager>(
       services.broker->links(), std::move(options.link_tls), std::move(options.on_link_change));
   if (services.lake.target != nullptr) {
+    options.archiver.ask_settings = [&broker = *services.broker](auto done) {
+      broker.ExportForLake(std::move(done));
+    };
     services.archiver = std::make_unique<Archiver>(
         *services.broker->archives(), *services.lake.target, clock, std::move(options.archiver));
   }

@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "server/lake/manifest/catalog.h"
+#include "server/lake/manifest/hub_record.h"
 #include "server/lake/manifest/manifest_writer.h"
 #include "server/lake/manifest/owner.h"
 #include "server/lake/manifest/step_log.h"
@@ -96,6 +97,59 @@ TEST(LakeManifest, KeepsWhatIsAppended) {
   ASSERT_THAT(again, IsOk());
   EXPECT_EQ((*again)->next_sequence(), 4u);
   EXPECT_EQ((*again)->archived().at(1).end, 5);
+}
+
+RunStart StartOfRun(uint32_t partition, int64_t offset, uint64_t id) {
+  RunStart run;
+  run.set_partition(partition);
+  run.set_offset(offset);
+  run.set_run(id);
+  return run;
+}
+
+TEST(LakeManifest, KeepsRunsWhereTheyDiffer) {
+  MemoryStore store;
+  const LakeTopic topic = TestTopic();
+  auto writer = *ManifestWriter::Open(store, topic, TestOwner());
+  ASSERT_THAT(
+      writer->Append({Record(1, 0, 0, 10)}, {}, kNow, {StartOfRun(0, 0, 5), StartOfRun(0, 4, 6)}),
+      IsOk());
+  ASSERT_THAT(writer->Append({Record(2, 0, 10, 20)}, {}, kNow, {StartOfRun(0, 10, 6)}), IsOk());
+  ASSERT_THAT(writer->WriteCheckpoint(), IsOk());
+  writer = *ManifestWriter::Open(store, topic, TestOwner());
+  EXPECT_EQ(writer->last_runs().at(0), 6u);
+  ASSERT_THAT(writer->Append({Record(3, 0, 20, 30)}, {}, kNow,
+                             {StartOfRun(0, 20, 6), StartOfRun(0, 25, 7)}),
+              IsOk());
+  const auto manifest = Manifest::Load(store, topic);
+  ASSERT_THAT(manifest, IsOk());
+  std::vector<std::pair<int64_t, uint64_t>> runs;
+  for (const RunStart& run : manifest->runs()) runs.emplace_back(run.offset(), run.run());
+  EXPECT_THAT(runs, ElementsAre(std::pair(0, 5), std::pair(4, 6), std::pair(25, 7)));
+}
+
+TEST(LakeHub, TheRecordOfTheLastOwnerCounts) {
+  MemoryStore store;
+  EXPECT_FALSE(ReadHubRecord(store)->has_value());
+  const auto claim = [&store](const std::string& hub) {
+    return *ClaimLake(store, {.hub = hub, .takeover = true, .now = kNow});
+  };
+  const auto read = [&store] { return (*ReadHubRecord(store))->next_topic_id(); };
+  HubRecord record;
+  const LakeOwner first = claim("hub-1");
+  record.set_next_topic_id(3);
+  ASSERT_THAT(WriteHubRecord(store, first, record), IsOk());
+  EXPECT_EQ(read(), 3u);
+  const LakeOwner second = claim("hub-2");
+  EXPECT_EQ(read(), 3u);  // It has written none.
+  record.set_next_topic_id(9);
+  ASSERT_THAT(WriteHubRecord(store, second, record), IsOk());
+  record.set_next_topic_id(4);
+  ASSERT_THAT(WriteHubRecord(store, first, record), IsOk());  // It is fenced.
+  EXPECT_EQ(read(), 9u);
+  EXPECT_EQ((*ReadHubRecord(store))->hub(), "hub-2");
+  store.objects()["_lake/hub/00000000000000000002"].back() ^= 1;
+  EXPECT_THAT(ReadHubRecord(store), StatusIs(StatusCode::kDataLoss));
 }
 
 TEST(LakeManifest, RefusesGapsAndOverlaps) {

@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -19,6 +20,26 @@ namespace eventhub {
 struct ArchivedTopic {
   std::string name;
   TopicId id;
+};
+
+// How far the lake has a partition.
+struct LakePosition {
+  PartitionId partition;
+  Offset begin;
+  Offset end;
+  uint64_t run = 0;  // Of the event before the end; 0: unknown.
+};
+
+// What a hub consists of, except events.
+struct HubSettings {
+  std::vector<std::pair<TopicId, std::string>> topics;  // With their encoded v1::Topic, by id.
+  TopicId next_topic;    // Greater than that of every topic that the hub ever had.
+  std::string topology;  // An encoded v1::Topology: subscriptions, routes and links.
+  // The first unsettled offset of each partition of a subscription, by partition; of as many
+  // subscriptions as are small enough.
+  std::vector<std::pair<std::string, std::vector<Offset>>> progress;
+
+  friend bool operator==(const HubSettings& a, const HubSettings& b) = default;
 };
 
 // Thread-safe. Calls for one topic do not overlap. They may block on a disk or a network, and
@@ -49,6 +70,11 @@ class ArchiveTarget {
   // The sequence of the next object of the topic to be listed.
   virtual absl::StatusOr<uint64_t> NextSequence(const ArchivedTopic& topic) = 0;
 
+  // How far the lake has the topic.
+  virtual absl::StatusOr<std::vector<LakePosition>> Positions(const ArchivedTopic& /*topic*/) {
+    return std::vector<LakePosition>();
+  }
+
   // Begins an object, whose name follows from the topic and from the hour, the sequence and the
   // ranges of `object`. It replaces one of that name that an earlier attempt left.
   virtual absl::StatusOr<std::unique_ptr<Object>> Begin(const ArchivedTopic& topic,
@@ -61,6 +87,9 @@ class ArchiveTarget {
   // Notes that the hub has deleted its topics with ids up to `upto` (inclusive), except the
   // `present` ones, which are sorted. Their history stays.
   virtual absl::Status KeepOnly(const std::vector<TopicId>& present, TopicId upto) = 0;
+
+  // Notes what the hub consists of, for a hub that is set up again from the lake.
+  virtual absl::Status KeepSettings(const HubSettings& /*settings*/) { return absl::OkStatus(); }
 };
 
 }  // namespace eventhub

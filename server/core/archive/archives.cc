@@ -61,7 +61,36 @@ bool HasEvents(const Topic& topic, const stored::ArchiveObject& object) {
       });
 }
 
+// Notes to which runs the events of a range belong.
+absl::Status AddRuns(const LogStore& store, TopicId topic, stored::ArchiveRange* range) {
+  const Offset to(range->to());
+  for (Offset at(range->from()); at < to;) {
+    ASSIGN_OR_RETURN(const LogRun run,
+                     store.runs().Find(topic, PartitionId(range->partition()), at));
+    stored::ArchiveRun& part = *range->add_runs();
+    part.set_from(at.value());
+    part.set_id(run.id);
+    at = run.end;
+  }
+  return absl::OkStatus();
+}
+
 ArchivedTopic NameOf(const Topic& topic) { return {topic.name(), topic.id()}; }
+
+absl::Status LakeIsBehind(const Topic& topic, const LakePosition& lake, Offset archived) {
+  return absl::FailedPreconditionError(
+      absl::StrCat("the lake has partition ", lake.partition.value(), " of topic ", topic.name(),
+                   " up to offset ", lake.end.value(), ", but this hub archived it up to offset ",
+                   archived.value(), ": the lake is an earlier state of itself"));
+}
+
+absl::Status LakeIsAnother(const Topic& topic, const LakePosition& lake, Offset end) {
+  return absl::FailedPreconditionError(absl::StrCat(
+      "the lake has partition ", lake.partition.value(), " of topic ", topic.name(),
+      " up to offset ", lake.end.value(), "; this hub has it up to offset ", end.value(),
+      " and does not have the same events: its data is an earlier state, such as a backup. If it "
+      "has taken no events since, stop it and start it once with --restore_from_lake"));
+}
 
 absl::Status NotRunning() { return absl::UnavailableError("the hub is shutting down"); }
 
@@ -154,6 +183,18 @@ Archives::Present Archives::PresentTopics() {
   return present;
 }
 
+HubSettings Archives::TopicSettingsNow() {
+  HubSettings settings;
+  for (const std::shared_ptr<Topic>& topic : topics_.List("", std::numeric_limits<size_t>::max())) {
+    settings.topics.emplace_back(topic->id(), topic->view()->settings->SerializeAsString());
+  }
+  std::sort(settings.topics.begin(), settings.topics.end());
+  MutexLock lock(mutex_);
+  if (!settings.topics.empty()) highest_ = std::max(highest_, settings.topics.back().first);
+  settings.next_topic = TopicId(highest_.value() + 1);
+  return settings;
+}
+
 absl::Status Archives::Advance(TopicArchive& archive, ArchiveTarget& lake, Pace pace) {
   const absl::Status status = AdvanceOnce(archive, lake, pace);
   if (archive.topic()->closing()) return absl::OkStatus();  // Whatever failed: it is over.
@@ -163,7 +204,53 @@ absl::Status Archives::Advance(TopicArchive& archive, ArchiveTarget& lake, Pace 
   return status;
 }
 
+absl::Status Archives::Agree(TopicArchive& archive, ArchiveTarget& lake) {
+  if (archive.agreed()) return absl::OkStatus();
+  const Topic& topic = *archive.topic();
+  ASSIGN_OR_RETURN(const std::vector<LakePosition> positions, lake.Positions(NameOf(topic)));
+  ArchiveRecords records = archive.records();
+  std::vector<stored::ArchiveRange> moved;
+  const std::shared_ptr<const TopicView> view = topic.view();
+  for (const LakePosition& there : positions) {
+    const size_t p = there.partition.value();
+    if (p >= records.positions.size()) records.positions.resize(p + 1);
+    ArchivePosition& here = records.positions[p];
+    const bool known = p < view->partitions.size();
+    const Offset end = known ? view->partitions[p]->end() : Offset(0);
+    const Offset start = known ? view->partitions[p]->start() : Offset(0);
+    // Complete objects that are not listed are listed next.
+    Offset listed = here.to.offset;
+    for (const stored::ArchiveObject& object : records.archive.unlisted()) {
+      for (const stored::ArchiveRange& range : object.ranges()) {
+        if (range.partition() == p) listed = std::min(listed, Offset(range.from()));
+      }
+    }
+    if (there.end < listed) return LakeIsBehind(topic, there, listed);
+    bool agrees = there.end <= end;
+    if (agrees && there.run != 0 && there.end > Offset(0)) {
+      ASSIGN_OR_RETURN(const LogRun run,
+                       store_.runs().Find(topic.id(), there.partition, there.end + -1));
+      // Of events that are deleted here, the run may be forgotten.
+      agrees = run.id == there.run || (!run.noted && there.end < start);
+    }
+    if (!agrees || (there.end > here.to.offset && there.run == 0)) {
+      return LakeIsAnother(topic, there, end);
+    }
+    if (there.end <= here.to.offset) continue;
+    ASSIGN_OR_RETURN(const BatchInfo last,
+                     store_.FindBatch(topic.id(), there.partition, there.end + -1));
+    if (here.to.offset == Offset(0)) here.begin = there.begin;
+    here.to = EndOf(last.base, last.header);
+    if (here.to.offset != there.end) return LakeIsAnother(topic, there, end);
+    moved.emplace_back().set_partition(there.partition.value());
+  }
+  if (!moved.empty()) RETURN_IF_ERROR(Store(archive, std::move(records), moved));
+  archive.set_agreed();
+  return absl::OkStatus();
+}
+
 absl::Status Archives::AdvanceOnce(TopicArchive& archive, ArchiveTarget& lake, Pace pace) {
+  RETURN_IF_ERROR(Agree(archive, lake));
   RETURN_IF_ERROR(ListObjects(archive, lake));
   ASSIGN_OR_RETURN(stored::ArchiveObject object, TakeIntent(archive, lake));
   if (object.ranges().empty()) return absl::OkStatus();
@@ -191,6 +278,9 @@ absl::StatusOr<stored::ArchiveObject> Archives::TakeIntent(TopicArchive& archive
     return stored::ArchiveObject();
   }
   plan->object.set_sequence(sequence);
+  for (stored::ArchiveRange& range : *plan->object.mutable_ranges()) {
+    RETURN_IF_ERROR(AddRuns(store_, topic.id(), &range));
+  }
   *records.archive.mutable_intent() = plan->object;
   RETURN_IF_ERROR(Store(archive, std::move(records), {}));
   return plan->object;

@@ -72,6 +72,9 @@ class Archives {
   };
   Present PresentTopics();
 
+  // The settings of all topics; without a topology.
+  HubSettings TopicSettingsNow();
+
   // Returns whether something is to be archived now.
   bool Due(TopicArchive& archive) const {
     return archive.Due(options_.schedule, clock_.Monotonic());
@@ -110,6 +113,9 @@ class Archives {
 
   std::shared_ptr<TopicArchive> Of(const std::shared_ptr<Topic>& topic);
   absl::Status AdvanceOnce(TopicArchive& archive, ArchiveTarget& lake, Pace pace);
+  // Checks that the lake has what this hub archived, and nothing else; takes over where it is ahead
+  // with events that the hub has. Once in the life of the archive.
+  absl::Status Agree(TopicArchive& archive, ArchiveTarget& lake);
   // Returns the intent: that of an earlier attempt, or a new one, which is stored. Without ranges
   // if there is nothing to archive.
   absl::StatusOr<stored::ArchiveObject> TakeIntent(TopicArchive& archive, ArchiveTarget& lake);

@@ -35,6 +35,10 @@ class TopicArchive {
   // The state, as of the last change stored.
   ArchiveRecords records() const;
 
+  // Whether the lake was found to have what this archive says. For the thread that archives.
+  bool agreed() const { return agreed_; }
+  void set_agreed() { agreed_ = true; }
+
   // Takes over a change that was stored, and lets retention go on.
   void Apply(ArchiveRecords records);
 
@@ -70,6 +74,7 @@ class TopicArchive {
   bool Reached(const Flushing& flushing) const;
 
   const std::shared_ptr<Topic> topic_;
+  bool agreed_ = false;
 
   mutable Mutex mutex_;
   ArchiveRecords records_ ABSL_GUARDED_BY(mutex_);

@@ -64,7 +64,35 @@ void Archiver::TellPresent() {
   Archives::Present present = archives_.PresentTopics();
   if (present.topics == told_.topics && present.upto == told_.upto) return;
   // If it fails, the next look tries again; what the lake lacks is reported with the topics.
-  if (lake_.KeepOnly(present.topics, present.upto).ok()) told_ = std::move(present);
+  if (!lake_.KeepOnly(present.topics, present.upto).ok()) return;
+  told_ = std::move(present);
+  ask_at_ = absl::ZeroDuration();
+}
+
+void Archiver::TellSettings() {
+  if (options_.ask_settings == nullptr) return;
+  const absl::Duration now = clock_.Monotonic();
+  if (asked_ == nullptr && now >= ask_at_) {
+    ask_at_ = now + options_.settings_interval;
+    asked_ = std::make_shared<AskedSettings>();
+    options_.ask_settings([asked = asked_](HubSettings settings) {
+      MutexLock lock(asked->mutex);
+      asked->answer = std::move(settings);
+    });
+  }
+  if (asked_ == nullptr) return;
+  std::optional<HubSettings> settings;
+  {
+    MutexLock lock(asked_->mutex);
+    settings = asked_->answer;
+  }
+  // This thread must not wait for it: what the hub is doing now may wait for the archive.
+  if (!settings.has_value()) return;
+  if (told_settings_ != settings) {
+    if (!lake_.KeepSettings(*settings).ok()) return;
+    told_settings_ = std::move(settings);
+  }
+  asked_ = nullptr;
 }
 
 void Archiver::Look() {
@@ -76,6 +104,7 @@ void Archiver::Look() {
   std::vector<std::shared_ptr<TopicArchive>> due;
   absl::flat_hash_set<TopicId> topics;
   TellPresent();
+  TellSettings();
   for (std::shared_ptr<TopicArchive>& archive : archives_.List()) {
     topics.insert(archive->topic()->id());
     if (archives_.Due(*archive)) due.push_back(std::move(archive));

@@ -5,12 +5,14 @@
 #include <deque>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
+#include "absl/functional/any_invocable.h"
 #include "absl/random/random.h"
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
@@ -36,6 +38,10 @@ struct ArchiverOptions {
   // each further failure up to the maximum.
   absl::Duration retry = absl::Seconds(2);
   absl::Duration max_retry = absl::Minutes(1);
+  // Asks what the hub consists of; answers later, on any thread. Null: the lake is not told.
+  std::function<void(absl::AnyInvocable<void(HubSettings)> done)> ask_settings{};
+  // How often that is asked for; after topics were created or deleted, at once.
+  absl::Duration settings_interval = absl::Minutes(1);
   ArchiveReport report = [](absl::string_view, const absl::Status&) {};
 };
 
@@ -57,6 +63,11 @@ class Archiver {
   void Stop();
 
  private:
+  // The answer to ask_settings, which may come after the archiver ended.
+  struct AskedSettings {
+    Mutex mutex;
+    std::optional<HubSettings> answer ABSL_GUARDED_BY(mutex);
+  };
   struct Failure {
     absl::Duration wait;      // Before the next attempt.
     absl::Duration retry_at;  // Monotonic.
@@ -66,8 +77,9 @@ class Archiver {
   void Run();
   // Returns the next topic that is due, null if the archiver stops. The topic is then busy.
   std::shared_ptr<TopicArchive> Next();
-  // Tells the lake which topics are deleted.
+  // Tells the lake which topics are deleted, and what the hub consists of.
   void TellPresent();
+  void TellSettings();
   // Puts the topics that are due into the queue.
   void Look() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Finish(const std::shared_ptr<TopicArchive>& archive, const absl::Status& status);
@@ -87,6 +99,10 @@ class Archiver {
   absl::Duration look_at_ ABSL_GUARDED_BY(mutex_);
   // The topics that the lake was told of, by the thread that looks.
   Archives::Present told_;
+  // Likewise.
+  std::optional<HubSettings> told_settings_;
+  std::shared_ptr<AskedSettings> asked_;  // Null: there is no question.
+  absl::Duration ask_at_;                 // Monotonic.
   std::deque<std::shared_ptr<TopicArchive>> queue_ ABSL_GUARDED_BY(mutex_);
   absl::flat_hash_set<const TopicArchive*> busy_ ABSL_GUARDED_BY(mutex_);  // Or in the queue.
   absl::flat_hash_map<TopicId, Failure> failures_ ABSL_GUARDED_BY(mutex_);

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "server/lake/manifest/hub_record.h"
 #include "server/lake/object/object_plan.h"
 #include "server/lake/object/object_writer.h"
 #include "server/lake/store/open_store.h"
@@ -118,6 +119,21 @@ absl::StatusOr<uint64_t> LakeArchive::NextSequence(const ArchivedTopic& topic) {
   return (*open)->manifest->next_sequence();
 }
 
+absl::StatusOr<std::vector<LakePosition>> LakeArchive::Positions(const ArchivedTopic& topic) {
+  const absl::StatusOr<std::shared_ptr<Opened>> open = Find(topic);
+  if (!open.ok()) return Explain(open.status());
+  const lake::ManifestWriter& manifest = *(*open)->manifest;
+  std::vector<LakePosition> positions;
+  for (const auto& [partition, archived] : manifest.archived()) {
+    const auto run = manifest.last_runs().find(partition);
+    positions.push_back({.partition = PartitionId(partition),
+                         .begin = Offset(archived.begin),
+                         .end = Offset(archived.end),
+                         .run = run == manifest.last_runs().end() ? 0 : run->second});
+  }
+  return positions;
+}
+
 absl::StatusOr<std::unique_ptr<ArchiveTarget::Object>> LakeArchive::Begin(
     const ArchivedTopic& topic, const stored::ArchiveObject& object) {
   ASSIGN_OR_RETURN(const std::shared_ptr<Opened> open, Find(topic));
@@ -151,7 +167,14 @@ absl::Status LakeArchive::List(const ArchivedTopic& topic, const stored::Archive
     return absl::OkStatus();
   }
   std::vector<lake::SkippedRange> skipped;
+  std::vector<lake::RunStart> runs;
   for (const stored::ArchiveRange& range : object.ranges()) {
+    for (const stored::ArchiveRun& part : range.runs()) {
+      lake::RunStart& run = runs.emplace_back();
+      run.set_partition(range.partition());
+      run.set_offset(part.from());
+      run.set_run(part.id());
+    }
     if (range.missing() == 0) continue;
     lake::SkippedRange& gap = skipped.emplace_back();
     gap.set_partition(range.partition());
@@ -160,7 +183,7 @@ absl::Status LakeArchive::List(const ArchivedTopic& topic, const stored::Archive
     gap.set_reason(options_.drops ? lake::SkippedRange::DROPPED : lake::SkippedRange::NOT_ARCHIVED);
     gap.set_time_micros(record.last_append_micros());
   }
-  RETURN_IF_ERROR(Explain(manifest.Append({record}, skipped, clock_.Now())));
+  RETURN_IF_ERROR(Explain(manifest.Append({record}, skipped, clock_.Now(), runs)));
   // Without it, readers take longer.
   if (manifest.WantsCheckpoint()) manifest.WriteCheckpoint().IgnoreError();
   return absl::OkStatus();
@@ -181,6 +204,30 @@ absl::Status LakeArchive::KeepOnly(const std::vector<TopicId>& present, TopicId 
     topics_.erase(id);
   }
   return absl::OkStatus();
+}
+
+absl::Status LakeArchive::KeepSettings(const HubSettings& settings) {
+  lake::HubRecord record;
+  record.set_time_micros(absl::ToUnixMicros(clock_.Now()));
+  for (const auto& [id, topic] : settings.topics) {
+    lake::HubTopic& to = *record.add_topics();
+    to.set_id(id.value());
+    to.set_settings(topic);
+  }
+  record.set_next_topic_id(settings.next_topic.value());
+  record.set_topology(settings.topology);
+  for (const auto& [subscription, settled] : settings.progress) {
+    lake::SubscriptionProgress& to = *record.add_progress();
+    to.set_subscription(subscription);
+    for (size_t i = 0; i < settled.size(); ++i) {
+      lake::SubscriptionProgress::Partition& partition = *to.add_partitions();
+      partition.set_partition(static_cast<uint32_t>(i));
+      partition.set_settled(settled[i].value());
+    }
+  }
+  MutexLock lock(mutex_);
+  RETURN_IF_ERROR(ClaimLocked());
+  return lake::WriteHubRecord(*store_, *owner_, std::move(record));
 }
 
 }  // namespace eventhub

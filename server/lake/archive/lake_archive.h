@@ -51,10 +51,12 @@ class LakeArchive final : public ArchiveTarget {
 
   void Interrupt() override { store_->Interrupt(); }
   absl::StatusOr<uint64_t> NextSequence(const ArchivedTopic& topic) override;
+  absl::StatusOr<std::vector<LakePosition>> Positions(const ArchivedTopic& topic) override;
   absl::StatusOr<std::unique_ptr<Object>> Begin(const ArchivedTopic& topic,
                                                 const stored::ArchiveObject& object) override;
   absl::Status List(const ArchivedTopic& topic, const stored::ArchiveObject& object) override;
   absl::Status KeepOnly(const std::vector<TopicId>& present, TopicId upto) override;
+  absl::Status KeepSettings(const HubSettings& settings) override;
 
  private:
   struct Opened;

@@ -190,6 +190,7 @@ absl::Status Manifest::Apply(const ManifestStep& step) {
     objects_.emplace(object.sequence(), object);
   }
   skipped_.insert(skipped_.end(), step.skipped().begin(), step.skipped().end());
+  runs_.insert(runs_.end(), step.runs().begin(), step.runs().end());
   return absl::OkStatus();
 }
 
@@ -214,6 +215,7 @@ absl::Status Manifest::Restore(const ManifestCheckpoint& checkpoint) {
     }
   }
   skipped_.assign(checkpoint.skipped().begin(), checkpoint.skipped().end());
+  runs_.assign(checkpoint.runs().begin(), checkpoint.runs().end());
   last_sequence_ = checkpoint.last_sequence();
   return absl::OkStatus();
 }
@@ -224,6 +226,7 @@ ManifestCheckpoint Manifest::ToCheckpoint() const {
   checkpoint.set_last_sequence(last_sequence_);
   for (const auto& [sequence, object] : objects_) *checkpoint.add_objects() = object;
   for (const SkippedRange& skipped : skipped_) *checkpoint.add_skipped() = skipped;
+  for (const RunStart& run : runs_) *checkpoint.add_runs() = run;
   return checkpoint;
 }
 

@@ -39,6 +39,8 @@ class Manifest {
   // By sequence.
   const std::map<uint64_t, ObjectRecord>& objects() const { return objects_; }
   const std::vector<SkippedRange>& skipped() const { return skipped_; }
+  // Of each partition by offset. None of events that were archived before runs were.
+  const std::vector<RunStart>& runs() const { return runs_; }
 
   // By partition.
   const std::map<uint32_t, ArchivedRange>& archived() const { return archived_; }
@@ -65,6 +67,7 @@ class Manifest {
 
   std::map<uint64_t, ObjectRecord> objects_;
   std::vector<SkippedRange> skipped_;
+  std::vector<RunStart> runs_;
   std::map<uint32_t, ArchivedRange> archived_;
   uint64_t last_sequence_ = 0;
 };

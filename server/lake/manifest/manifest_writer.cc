@@ -42,16 +42,25 @@ absl::StatusOr<Manifest> ManifestWriter::Load() {
         return manifest.Visit(directory, kind, number, payload);
       }));
   archived_ = manifest.archived();
+  for (const RunStart& start : manifest.runs()) last_runs_[start.partition()] = start.run();
   last_sequence_ = manifest.last_sequence();
   live_objects_ = manifest.objects().size();
   return manifest;
 }
 
 absl::Status ManifestWriter::Append(const std::vector<ObjectRecord>& added,
-                                    const std::vector<SkippedRange>& skipped, absl::Time now) {
+                                    const std::vector<SkippedRange>& skipped, absl::Time now,
+                                    const std::vector<RunStart>& runs) {
   ManifestStep step;
   *step.mutable_added() = {added.begin(), added.end()};
   *step.mutable_skipped() = {skipped.begin(), skipped.end()};
+  std::map<uint32_t, uint64_t> last = last_runs_;
+  for (const RunStart& start : runs) {
+    const auto [known, is_new] = last.try_emplace(start.partition(), start.run());
+    if (!is_new && known->second == start.run()) continue;
+    known->second = start.run();
+    *step.add_runs() = start;
+  }
   return Store(std::move(step), now);
 }
 
@@ -102,6 +111,7 @@ void ManifestWriter::Apply(const ManifestStep& step) {
   if (step.removed().empty()) {
     EVENTHUB_CHECK(CheckAdded(step, last_sequence_, &archived_).ok(), "a step is checked first");
   }
+  for (const RunStart& start : step.runs()) last_runs_[start.partition()] = start.run();
   last_sequence_ += static_cast<uint64_t>(step.added_size());
   live_objects_ += static_cast<size_t>(step.added_size());
   live_objects_ -= static_cast<size_t>(step.removed_size());

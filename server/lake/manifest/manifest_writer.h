@@ -34,13 +34,19 @@ class ManifestWriter {
   // after a step, and takes over what this says.
   const std::map<uint32_t, ArchivedRange>& archived() const { return archived_; }
 
+  // By partition: the run of the last events, as far as it is known.
+  const std::map<uint32_t, uint64_t>& last_runs() const { return last_runs_; }
+
   // Records objects that are in the store, and ranges that will never be, all at once. What is
   // added must begin where its partition ends here, and have the next sequences in order:
   // FAILED_PRECONDITION otherwise. ABORTED if another hub wrote a step. After an ambiguous error
   // the step may be there already, or arrive later: the same must be appended again, until it
   // succeeds, before anything else is (FAILED_PRECONDITION).
+  // `runs`: those of what is added, by partition, then by offset; what is known already is left
+  // out.
   absl::Status Append(const std::vector<ObjectRecord>& added,
-                      const std::vector<SkippedRange>& skipped, absl::Time now);
+                      const std::vector<SkippedRange>& skipped, absl::Time now,
+                      const std::vector<RunStart>& runs = {});
 
   // Records an object that has the events of `removed`, which are then no part of the topic; their
   // files stay. Errors as those of Append.
@@ -66,6 +72,7 @@ class ManifestWriter {
   const LakeOwner owner_;
   StepLog log_;
   std::map<uint32_t, ArchivedRange> archived_;
+  std::map<uint32_t, uint64_t> last_runs_;
   uint64_t last_sequence_ = 0;
   size_t live_objects_ = 0;
   std::optional<ManifestStep> pending_;  // A step that may be stored.
