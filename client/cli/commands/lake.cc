@@ -11,6 +11,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "client/cli/commands/lake_read.h"
+#include "client/cli/commands/lake_replay.h"
+#include "client/cli/commands/lake_restore.h"
 #include "client/cli/frame/command.h"
 #include "client/cli/input/json.h"
 #include "client/cli/input/units.h"
@@ -280,6 +282,8 @@ void AddLakeCommand(CLI::App& app, Context& context) {
   AddTimeOptions(*count, *flags);
   add("stats", "Show sizes, compression and growth", kLakeStatsExamples, LakeStats);
   AddLakeReadCommands(*group, context, flags);
+  AddLakeReplayCommand(*group, context, flags);
+  AddLakeRestoreCommand(*group, context, flags);
 }
 
 }  // namespace eventhub::cli

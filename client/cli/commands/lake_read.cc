@@ -17,6 +17,7 @@
 #include "client/cli/input/units.h"
 #include "client/cli/output/table.h"
 #include "client/cli/output/terminal.h"
+#include "client/cli/run/line_output.h"
 #include "client/cli/run/progress.h"
 #include "server/lake/read/find.h"
 #include "server/lake/read/topic_cursor.h"
@@ -55,28 +56,10 @@ Examples:
   eventhub lake --lake=/srv/lake verify --topic=orders --quick       manifests and sizes only
   eventhub lake --lake=/srv/lake verify --output=json | jq -r '.orphans[]')";
 
-constexpr size_t kWriteBytes = size_t{256} << 10;
-
 struct CatFlags {
   std::vector<uint32_t> partitions;
   int64_t from_offset = 0;
   uint64_t limit = std::numeric_limits<uint64_t>::max();
-};
-
-// Collects lines, and writes many at once.
-class LineWriter {
- public:
-  absl::Status Write(absl::string_view line) {
-    absl::StrAppend(&out_, line, "\n");
-    return out_.size() < kWriteBytes ? absl::OkStatus() : Flush();
-  }
-  absl::Status Flush() {
-    const std::string out = std::exchange(out_, {});
-    return WriteOut(out);
-  }
-
- private:
-  std::string out_;
 };
 
 absl::Status Cat(const LakeFlags& flags, const CatFlags& cat) {
@@ -90,7 +73,7 @@ absl::Status Cat(const LakeFlags& flags, const CatFlags& cat) {
   lake::ReadRange range = RangeOf(flags);
   range.from_offset = cat.from_offset;
   lake::TopicCursor cursor(*lake.store, entry.topic, *manifest, cat.partitions, range);
-  LineWriter lines;
+  LineOutput lines;
   for (uint64_t printed = 0; printed < cat.limit; ++printed) {
     const absl::StatusOr<bool> more = cursor.Next();
     if (!more.ok()) {
@@ -123,7 +106,7 @@ absl::Status Find(const LakeFlags& flags, const FindFlags& find) {
   ASSIGN_OR_RETURN(const OpenedLake lake, OpenLake(flags));
   ASSIGN_OR_RETURN(const auto topics, SelectTopics(lake, flags));
   lake::FindTally total;
-  LineWriter lines;
+  LineOutput lines;
   for (const lake::CatalogEntry& entry : topics) {
     const auto manifest = lake::Manifest::Load(*lake.store, entry.topic);
     if (!manifest.ok()) return OfLake(manifest.status());
