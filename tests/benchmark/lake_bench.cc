@@ -1,5 +1,6 @@
 // The event lake without a hub, on one thread: writing objects of JSON events, reading them back,
-// finding one event, proving the whole. Sizes are compared with those that gzip gets.
+// finding one event, proving the whole; as the readers of a hub read it, and find a time among the
+// hours of a year. Sizes are compared with those that gzip gets.
 // Example:
 //   lake_bench --event_bytes=1024 --megabytes=256 --directory=/tmp/lake
 #include <unistd.h>
@@ -22,6 +23,8 @@
 #include "absl/strings/str_format.h"
 #include "absl/time/clock.h"
 #include "eventhub/v1/event.pb.h"
+#include "server/core/base/memory_meter.h"
+#include "server/lake/archive/lake_history.h"
 #include "server/lake/manifest/catalog.h"
 #include "server/lake/manifest/manifest_writer.h"
 #include "server/lake/manifest/owner.h"
@@ -32,6 +35,7 @@
 #include "server/lake/store/directory_store.h"
 #include "storage/base/status_macros.h"
 #include "tests/benchmark/measure.h"
+#include "tests/lake/memory_store.h"
 
 ABSL_FLAG(uint64_t, event_bytes, 1024, "size of an encoded event, about");
 ABSL_FLAG(uint64_t, megabytes, 256, "of encoded events, 10^6 bytes each");
@@ -108,6 +112,75 @@ absl::Status WriteObjects(ObjectStore& store, const std::vector<std::string>& ev
   return absl::OkStatus();
 }
 
+// Reads all events as a hub does.
+absl::Status ReadHistory(const std::string& directory, double megabytes, uint64_t events) {
+  MemoryMeter memory(size_t{64} << 20);
+  ASSIGN_OR_RETURN(const auto history, LakeHistory::Open(directory, "bench", memory));
+  const ArchivedTopic topic{"orders", TopicId(1)};
+  const Offset end(static_cast<int64_t>(events));
+  uint64_t read = 0;
+  const Stopwatch reading;
+  for (Offset at(0); at < end;) {
+    const HistoryRange range{.partition = PartitionId(0), .from = at, .to = end};
+    ASSIGN_OR_RETURN(const HistoryPart part, history->Read(topic, range, size_t{1} << 20));
+    for (const RecordBatchPtr& batch : part.batches) read += batch->header.count;
+    at = part.batches.empty() ? part.next : part.batches.back()->end();
+  }
+  PrintResult("lake.history", {{"MB/s", megabytes / reading.Seconds()}});
+  return read == events ? absl::OkStatus() : absl::DataLossError("the history lacks events");
+}
+
+// Finds times among the objects of a year, one for each hour, in a store that takes no time.
+absl::Status SeekInYear() {
+  constexpr int64_t kHours = 365 * 24;
+  constexpr int64_t kEvents = 100;  // In an hour.
+  auto store = std::make_unique<MemoryStore>();
+  ASSIGN_OR_RETURN(const LakeOwner owner, ClaimLake(*store, {.hub = "bench", .now = absl::Now()}));
+  ASSIGN_OR_RETURN(auto catalog, CatalogWriter::Open(*store, owner));
+  ASSIGN_OR_RETURN(const LakeTopic topic, catalog->Ensure(1, "year", absl::Now()));
+  ASSIGN_OR_RETURN(auto manifest, ManifestWriter::Open(*store, topic, owner));
+  Orders orders;
+  const std::string event = orders.Next().SerializeAsString();
+  std::vector<ObjectRecord> records;
+  for (int64_t hour = 0; hour < kHours; ++hour) {
+    const int64_t first = hour * kEvents;
+    const ObjectPlan plan{.topic = topic,
+                          .sequence = manifest->next_sequence() + static_cast<uint64_t>(hour),
+                          .hour = kHour + hour,
+                          .ranges = {{0, first, first + kEvents}}};
+    ASSIGN_OR_RETURN(const auto writer, ObjectWriter::Create(*store, plan, {}));
+    for (int64_t offset = first; offset < first + kEvents; ++offset) {
+      const int64_t micros = kHourMicros + offset * (3'600'000'000 / kEvents);
+      RETURN_IF_ERROR(writer->Add({0, offset, micros}, event));
+    }
+    ASSIGN_OR_RETURN(records.emplace_back(), writer->Finish());
+  }
+  RETURN_IF_ERROR(manifest->Append(records, {}, absl::Now()));
+  manifest.reset();
+  catalog.reset();
+
+  MemoryMeter memory(size_t{64} << 20);
+  LakeHistory history(std::move(store), "bench", memory);
+  const HistoryRange all{
+      .partition = PartitionId(0), .from = Offset(0), .to = Offset(kHours * kEvents)};
+  std::mt19937_64 random(7);
+  std::vector<double> milliseconds;
+  for (int i = 0; i < 100; ++i) {
+    const auto offset = static_cast<int64_t>(random() % (kHours * kEvents));
+    const absl::Time time = absl::FromUnixMicros(kHourMicros + offset * (3'600'000'000 / kEvents));
+    const Stopwatch seeking;
+    ASSIGN_OR_RETURN(const Offset found, history.SeekTime({"year", TopicId(1)}, all, time));
+    milliseconds.push_back(seeking.Seconds() * 1e3);
+    if (found != Offset(offset)) return absl::DataLossError("a time was not found");
+  }
+  const double first = milliseconds.front();
+  std::sort(milliseconds.begin(), milliseconds.end());
+  PrintResult("lake.seek", {{"ms, first", first},
+                            {"ms, median", milliseconds[milliseconds.size() / 2]},
+                            {"ms, worst", milliseconds.back()}});
+  return absl::OkStatus();
+}
+
 absl::Status Run() {
   std::vector<std::string> events;
   uint64_t encoded_bytes = 0;
@@ -172,6 +245,7 @@ absl::Status Run() {
   if (read != events.size() || bytes != encoded_bytes) {
     return absl::DataLossError("what was read is not what was written");
   }
+  RETURN_IF_ERROR(ReadHistory(directory, megabytes, events.size()));
 
   const Stopwatch finding;
   ASSIGN_OR_RETURN(const FindTally tally, FindEvents(*store, topic, manifest, KeyKind::kId, some_id,
@@ -188,7 +262,7 @@ absl::Status Run() {
               {{"MB/s", static_cast<double>(report.raw_bytes) / 1e6 / proving.Seconds()},
                {"problems", static_cast<double>(report.problem_count)}});
   std::filesystem::remove_all(directory);
-  return absl::OkStatus();
+  return SeekInYear();
 }
 
 }  // namespace
