@@ -34,7 +34,8 @@ The tree shows each event once, with its type, its id, and the place where it wa
 is the time since its cause. `=` marks copies that routes and links made, `!` dead letters.
 
 All topics are searched from --from on, once for each step away from what is known: narrow a large hub
-with --from and --topic.
+with --from and --topic. With a lake, that includes the events that retention has deleted; with
+--from=retained it does not.
 
 Examples:
   eventhub trace ord-81
@@ -187,7 +188,7 @@ void AddTraceCommand(CLI::App& app, Context& context) {
   AddParsedOption(
       *command, "--from", &flags->from,
       [](const std::string& text) { return ParseStart(text, Clock::System().Now()); },
-      "earliest (default), a time, or a duration back from now", "PLACE");
+      "earliest (default), retained, a time, or a duration back from now", "PLACE");
   AddCountOption(*command, "-n,--limit", &flags->limit, 1, 5000,
                  "Stop after this many events (default 1,000)");
   AddOutputOption(*command, &flags->json);
