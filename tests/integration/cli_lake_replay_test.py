@@ -140,7 +140,7 @@ class LakeReplayTest(HubTest):
         command = self.arguments("big", "--into=killed", "--yes")
         for how, code in ((signal.SIGKILL, -signal.SIGKILL), (signal.SIGINT, 130)):
             before = self.count("killed")
-            process = self.hub.popen(*command, "--rate-events=5000", stderr=subprocess.PIPE)
+            process = self.hub.popen(*command, "--rate-events=1000", stderr=subprocess.PIPE)
             self.wait_until(lambda before=before: self.count("killed") > before)
             process.send_signal(how)
             err = process.communicate(timeout=TIMEOUT)[1]
