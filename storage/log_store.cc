@@ -22,6 +22,7 @@
 #include "storage/rocksdb_options.h"
 #include "storage/rocksdb_slice.h"
 #include "storage/rocksdb_status.h"
+#include "storage/table_check.h"
 #include "storage/wal_check.h"
 
 namespace eventhub {
@@ -170,6 +171,7 @@ absl::Status LogStore::OpenDb() {
   if (!options_.drop_after_damage) {
     RETURN_IF_ERROR(CheckWriteAheadLog(EnvOf(options_), path));
   }
+  RETURN_IF_ERROR(CheckTables(EnvOf(options_), path));
   if (const absl::Status room = CheckRoomToOpen(); !room.ok()) {
     if (!reserve_->Release()) return room;
     RETURN_IF_ERROR(CheckRoomToOpen());
@@ -208,14 +210,20 @@ absl::Status LogStore::DamagedLog(const rocksdb::Status& cause) const {
     RETURN_IF_ERROR(
         CheckWriteAheadLog(EnvOf(options_), directory_->db_path(), WalCheck::kWithSums));
   }
+  std::string damage = WithFileNames(cause);
+  // RocksDB names the manifest for some damage in a table that the manifest lists.
+  if (!absl::StrContains(damage, ".sst")) {
+    const std::string tables = DamagedTables(EnvOf(options_), directory_->db_path());
+    if (!tables.empty()) damage = tables;
+  }
   // Even with --drop_after_damage RocksDB refuses if tables already contain writes after the
   // damage.
   const absl::string_view way_on =
       absl::StrContains(cause.ToString(), "WAL") && !options_.drop_after_damage
           ? "start it with --drop_after_damage to drop everything after it, or restore a backup"
           : "restore a backup";
-  return absl::DataLossError(absl::StrCat("the log in ", options_.directory,
-                                          " is damaged: ", WithFileNames(cause), "; ", way_on));
+  return absl::DataLossError(
+      absl::StrCat("the log in ", options_.directory, " is damaged: ", damage, "; ", way_on));
 }
 
 LogStore::LogStore(const LogStoreOptions& options)
