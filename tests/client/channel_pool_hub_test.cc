@@ -96,7 +96,7 @@ TEST_F(ManyStreamsTest, SingleTcpConnectionBlocksLastStream) {
 // Free places are reused before another channel is opened.
 TEST(ChannelPoolTest, OpensAChannelOnlyWhenAllAreFull) {
   int opened = 0;
-  const auto pool = std::make_shared<ChannelPool>("unix:///nonexistent/hub", [&opened] {
+  const auto pool = std::make_shared<ChannelPool>([&opened] {
     ++opened;
     return grpc::CreateChannel("unix:///nonexistent/hub", grpc::InsecureChannelCredentials());
   });

@@ -214,6 +214,8 @@ TEST(OutcomeTest, IsKnownForReadOnlyCalls) {
   EXPECT_EQ(outcome_is_unknown(/*dry_run=*/true), std::vector<bool>(5, false));
   EXPECT_FALSE(
       OutcomeIsUnknown(connection->topics().GetTopic("t", absl::InfiniteDuration()).status()));
+  EXPECT_FALSE(
+      OutcomeIsUnknown(connection->health().CheckHealth("", absl::InfiniteDuration()).status()));
 }
 
 TEST(ChannelUsersTest, AwaitNoneTimesOut) {

@@ -78,7 +78,7 @@ absl::StatusOr<client::Health> Check(const Context& context, const HealthFlags& 
 absl::Status NotServing(const Context& context, const HealthFlags& flags) {
   std::vector<std::string> parts = Shortages(context);
   parts.insert(parts.begin(), flags.live ? "the hub needs a restart" : "the hub is not serving");
-  return absl::UnavailableError(absl::StrJoin(parts, "; "));
+  return WithKnownOutcome(absl::UnavailableError(absl::StrJoin(parts, "; ")));
 }
 
 absl::Status Serving(const Context& context, const HealthFlags& flags) {

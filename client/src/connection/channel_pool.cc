@@ -6,8 +6,8 @@
 
 namespace eventhub::client {
 
-ChannelPool::ChannelPool(std::string target, std::function<std::shared_ptr<grpc::Channel>()> open)
-    : target_(std::move(target)), open_(std::move(open)), first_(open_()), entries_{{first_}} {}
+ChannelPool::ChannelPool(std::function<std::shared_ptr<grpc::Channel>()> open)
+    : open_(std::move(open)), first_(open_()), entries_{{first_}} {}
 
 ChannelPool::Place ChannelPool::TakePlace() {
   MutexLock lock(mutex_);

@@ -9,7 +9,6 @@
 #include <cstddef>
 #include <functional>
 #include <memory>
-#include <string>
 #include <utility>
 #include <vector>
 
@@ -36,7 +35,6 @@ class ChannelPool : public std::enable_shared_from_this<ChannelPool> {
     }
 
     const std::shared_ptr<grpc::Channel>& channel() const { return channel_; }
-    const std::string& target() const { return pool_->target(); }
 
    private:
     std::shared_ptr<ChannelPool> pool_;
@@ -44,15 +42,14 @@ class ChannelPool : public std::enable_shared_from_this<ChannelPool> {
     std::shared_ptr<grpc::Channel> channel_;
   };
 
-  // `open` creates a channel to `target` with its own TCP connection.
-  ChannelPool(std::string target, std::function<std::shared_ptr<grpc::Channel>()> open);
+  // `open` creates a channel with its own TCP connection.
+  explicit ChannelPool(std::function<std::shared_ptr<grpc::Channel>()> open);
 
   // Returns a place for a stream. Opens a channel if all open ones are full.
   Place TakePlace();
 
   // The channel for unary calls.
   const std::shared_ptr<grpc::Channel>& first() const { return first_; }
-  const std::string& target() const { return target_; }
 
  private:
   struct Entry {
@@ -62,7 +59,6 @@ class ChannelPool : public std::enable_shared_from_this<ChannelPool> {
 
   void Release(size_t index);
 
-  const std::string target_;
   const std::function<std::shared_ptr<grpc::Channel>()> open_;
   const std::shared_ptr<grpc::Channel> first_;
   Mutex mutex_;

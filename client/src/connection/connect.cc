@@ -7,7 +7,6 @@
 #include <thread>
 #include <utility>
 
-#include "absl/strings/match.h"
 #include "client/src/connection/grpc_connection.h"
 #include "client/src/connection/grpc_credentials.h"
 #include "client/src/connection/keep_memory.h"
@@ -59,16 +58,6 @@ std::shared_ptr<grpc::Channel> CreateChannel(
   return grpc::CreateCustomChannel(target, credentials, arguments);
 }
 
-// gRPC accepts two notations for an absolute path. This one distinguishes the target from the
-// address of a connection to it; see ReportsUnsentCalls.
-std::string TargetOf(std::string_view address) {
-  constexpr std::string_view kUnix = "unix:";
-  std::string target(address);
-  const bool absolute = absl::StartsWith(target, "unix:/") && !absl::StartsWith(target, "unix://");
-  if (absolute) target.insert(kUnix.size(), "//");
-  return target;
-}
-
 // gRPC would shut down with its last channel, and would then wait up to ten seconds for a thread of
 // its own that sleeps in a poll, delaying the program's exit. So it stays initialized.
 void KeepGrpc() {
@@ -113,11 +102,9 @@ void Destroy(GrpcConnection* connection) {
 std::shared_ptr<Connection> Connect(std::string_view address, ConnectionOptions options) {
   KeepFreedMemory();
   KeepGrpc();
-  const std::string target = TargetOf(address);
-  auto open = [target, credentials = CredentialsFor(target, options), options] {
-    return CreateChannel(target, credentials, options);
-  };
-  auto channels = std::make_shared<ChannelPool>(target, std::move(open));
+  auto open = [target = std::string(address), credentials = CredentialsFor(address, options),
+               options] { return CreateChannel(target, credentials, options); };
+  auto channels = std::make_shared<ChannelPool>(std::move(open));
   AwaitDepartingAtExit();
   return std::shared_ptr<Connection>(new GrpcConnection(std::move(channels)), Destroy);
 }

@@ -52,9 +52,7 @@ class GrpcBidiStream : private grpc::ClientBidiReactor<grpc::ByteBuffer, Respons
   virtual void Ended(const grpc::Status& status) = 0;
 
   // The status of a call that ended, in our terms.
-  absl::Status StatusOf(const grpc::Status& status) const {
-    return FromGrpc(status, context_, place_.target());
-  }
+  absl::Status StatusOf(const grpc::Status& status) const { return FromGrpc(status, context_); }
 
  private:
   void OnReadDone(bool ok) final {

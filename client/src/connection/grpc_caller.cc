@@ -67,7 +67,7 @@ class GrpcCaller::Query {
 
 void GrpcCaller::StartQuery(StartAttempt start, Deadline deadline,
                             absl::AnyInvocable<void(absl::Status) &&> done) {
-  (new Query(*this, std::move(start), deadline, std::move(done)))->Run(FirstWaits());
+  (new Query(*this, std::move(start), deadline, std::move(done)))->Run(/*wait_for_hub=*/false);
 }
 
 absl::Status GrpcCaller::Call(Attempt attempt, absl::Duration timeout, bool changes_nothing) {
@@ -77,19 +77,18 @@ absl::Status GrpcCaller::Call(Attempt attempt, absl::Duration timeout, bool chan
 }
 
 absl::Status GrpcCaller::Probe(Attempt attempt, absl::Duration timeout) {
-  return Run(attempt, DeadlineAfter(timeout), /*wait_for_hub=*/false);
+  absl::Status status = Run(attempt, DeadlineAfter(timeout), /*wait_for_hub=*/false);
+  return status.ok() ? status : WithNothingDone(std::move(status));
 }
 
 absl::Status GrpcCaller::CallOrWait(Attempt attempt, absl::Duration timeout, bool changes_nothing) {
   const Deadline deadline = DeadlineAfter(timeout);
-  absl::Status first = Run(attempt, deadline, FirstWaits());
+  // gRPC does not tell why it waits, so the first attempt does not wait.
+  absl::Status first = Run(attempt, deadline, /*wait_for_hub=*/false);
   if (!MayCallAgain(first, changes_nothing)) return first;
   absl::Status second = Run(attempt, deadline, /*wait_for_hub=*/true);
   return NeverConnected(second) ? first : second;
 }
-
-// gRPC does not tell why it waits, so the first attempt does not wait.
-bool GrpcCaller::FirstWaits() const { return !ReportsUnsentCalls(target_); }
 
 absl::Status GrpcCaller::Run(Attempt attempt, Deadline deadline, bool wait_for_hub) {
   grpc::ClientContext context;
@@ -107,7 +106,7 @@ GrpcCaller::Deadline GrpcCaller::DeadlineAfter(absl::Duration timeout) {
 
 absl::Status GrpcCaller::FailureOf(const grpc::Status& status,
                                    const grpc::ClientContext& context) const {
-  absl::Status failure = FromGrpc(status, context, target_);
+  absl::Status failure = FromGrpc(status, context);
   if (!absl::IsCancelled(failure) || calls_.cancelled()) return failure;
   absl::Status unavailable = absl::UnavailableError(failure.message());
   failure.ForEachPayload([&unavailable](absl::string_view url, const absl::Cord& payload) {

@@ -29,8 +29,7 @@ class GrpcCaller {
   using StartAttempt =
       std::function<void(grpc::ClientContext& context, std::function<void(grpc::Status)> done)>;
 
-  GrpcCaller(std::shared_ptr<grpc::Channel> channel, std::string target)
-      : channel_(std::move(channel)), target_(std::move(target)) {}
+  explicit GrpcCaller(std::shared_ptr<grpc::Channel> channel) : channel_(std::move(channel)) {}
 
   const std::shared_ptr<grpc::Channel>& channel() const { return channel_; }
 
@@ -55,7 +54,6 @@ class GrpcCaller {
  private:
   class Query;
 
-  bool FirstWaits() const;
   absl::Status CallOrWait(Attempt attempt, absl::Duration timeout, bool changes_nothing);
   absl::Status Run(Attempt attempt, Deadline deadline, bool wait_for_hub);
   // CANCELLED only if Cancel caused it: a call cancelled by a stopping hub, or by gRPC, is
@@ -63,7 +61,6 @@ class GrpcCaller {
   absl::Status FailureOf(const grpc::Status& status, const grpc::ClientContext& context) const;
 
   const std::shared_ptr<grpc::Channel> channel_;
-  const std::string target_;
   PendingCalls calls_;
 };
 

@@ -5,7 +5,7 @@
 namespace eventhub::client {
 
 GrpcConnection::GrpcConnection(std::shared_ptr<ChannelPool> channels)
-    : caller_(channels->first(), channels->target()),
+    : caller_(channels->first()),
       latest_(caller_, timer_, channels),
       streams_(std::move(channels)) {}
 

@@ -1,6 +1,7 @@
 #include "client/src/connection/grpc_status.h"
 
-#include <string>
+#include <grpc/grpc_security_constants.h>
+
 #include <utility>
 
 #include "absl/strings/cord.h"
@@ -35,35 +36,16 @@ absl::Status RequestTooLarge(absl::string_view message) {
   return status;
 }
 
-// Whether the target of a channel may also be the address of a connection, as gRPC writes it.
-bool MayBeAddress(const std::string& target) {
-  const bool resolved =
-      absl::StartsWith(target, "unix://") || absl::StartsWith(target, "unix-abstract://");
-  return (absl::StartsWith(target, "unix") && !resolved) || absl::StartsWith(target, "ipv4:") ||
-         absl::StartsWith(target, "ipv6:");
-}
-
-// Whether the channel failed without a connection: gRPC's words for it, which are not those for a
-// connection that broke.
-bool HadNoConnection(absl::string_view message) {
-  return absl::StartsWith(message, "failed to connect to all addresses") ||
-         absl::StartsWith(message, "DNS resolution failed") ||
-         absl::StartsWith(message, "empty address list");
-}
-
-// The peer of a call is the target of its channel until the call is assigned to a connection, and
-// then the address of that connection. After a connection broke, the peer is not reliable: gRPC
-// 1.51 keeps a pointer to the address, which is freed with the connection.
-bool WasNeverSent(const absl::Status& status, const grpc::ClientContext& call,
-                  const std::string& target) {
-  if (!ReportsUnsentCalls(target)) return false;
-  if (absl::IsUnavailable(status) && !HadNoConnection(status.message())) return false;
-  return call.peer() == target;
+// A call that was given to a connection holds a reference to the security context of that
+// connection, which says how the connection is secured, even if it is not. (The peer does not tell:
+// gRPC 1.51 keeps a pointer to the address of the connection, which is freed with it.)
+bool WasNeverSent(const grpc::ClientContext& call) {
+  return call.auth_context()
+      ->FindPropertyValues(GRPC_TRANSPORT_SECURITY_TYPE_PROPERTY_NAME)
+      .empty();
 }
 
 }  // namespace
-
-bool ReportsUnsentCalls(const std::string& target) { return !MayBeAddress(target); }
 
 absl::Status FromGrpc(const grpc::Status& status) {
   absl::Status result(static_cast<absl::StatusCode>(status.error_code()), status.error_message());
@@ -78,10 +60,9 @@ absl::Status FromGrpc(const grpc::Status& status) {
   return result;
 }
 
-absl::Status FromGrpc(const grpc::Status& status, const grpc::ClientContext& call,
-                      const std::string& target) {
+absl::Status FromGrpc(const grpc::Status& status, const grpc::ClientContext& call) {
   absl::Status result = FromGrpc(status);
-  if (result.ok() || !WasNeverSent(result, call, target)) return result;
+  if (result.ok() || !WasNeverSent(call)) return result;
   return WithNothingDone(std::move(result));
 }
 

@@ -4,8 +4,6 @@
 #include <grpcpp/client_context.h>
 #include <grpcpp/support/status.h>
 
-#include <string>
-
 #include "absl/status/status.h"
 #include "eventhub/v1/hub.pb.h"
 
@@ -14,12 +12,9 @@ namespace eventhub::client {
 // Converts a status, with the hub's ErrorDetail, if any, as the payload that eventhub/error.h
 // reads.
 absl::Status FromGrpc(const grpc::Status& status);
-// The same for a finished `call` on a channel to `target`: if the call never reached a connection,
-// the status is marked by WithNothingDone.
-absl::Status FromGrpc(const grpc::Status& status, const grpc::ClientContext& call,
-                      const std::string& target);
-// Whether it is known of calls on a channel to `target` that they never reached a connection.
-bool ReportsUnsentCalls(const std::string& target);
+// The same for a finished `call`: if it was never given to a connection, the status is marked by
+// WithNothingDone.
+absl::Status FromGrpc(const grpc::Status& status, const grpc::ClientContext& call);
 absl::Status FromProto(const v1::ErrorStatus& status);
 
 }  // namespace eventhub::client

@@ -74,7 +74,7 @@ void GrpcTransactCallsInTurn::OnDone(const grpc::Status& status) {
   {
     MutexLock lock(mutex_);
     call = std::move(call_);
-    reply.status = FromGrpc(status, call->context, place_.target());
+    reply.status = FromGrpc(status, call->context);
     of_hub = reply.status.ok() || GetErrorInfo(reply.status).has_value();
     cancelled = closed_;
     closed_ |= !of_hub;
