@@ -203,9 +203,10 @@ absl::StatusOr<CheckedPublish> CheckPublish(const PublishRequest& request, Topic
     }
   }
   if (view->routes != nullptr) {
-    checked.routes =
-        PlanRoutes(view->routes, checked.appends, checked.result.partition_count(),
-                   request.accepted ? PlanFor::kAccepted : PlanFor::kPublisher, topic.copies());
+    checked.routes = PlanRoutes(
+        view->routes, checked.appends, checked.result.partition_count(),
+        request.accepted ? PlanFor::kAccepted : PlanFor::kPublisher, topic.copies(),
+        view->settings->has_deduplication_window() ? std::make_unique<FilterResults>() : nullptr);
   }
   if (view->settings->has_deduplication_window()) {
     RETURN_IF_ERROR(TakeMemory(total * kIdentityBytes, topic, &checked));

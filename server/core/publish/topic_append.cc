@@ -27,10 +27,15 @@ absl::Status LookUpDuplicates(TopicAppend& append, const CommitBuilder& commit) 
 }
 
 void ReplanAppend(TopicAppend& append, PlanFor publisher = PlanFor::kPublisher) {
-  append.publish.routes.reset();  // Its memory is free for the new plan.
-  append.publish.routes = PlanRoutes(
-      append.topic->view()->routes, append.publish.appends, append.publish.result.partition_count(),
-      append.publish.accepted ? PlanFor::kAccepted : publisher, append.topic->copies());
+  std::unique_ptr<RoutePlan>& plan = append.publish.routes;
+  const std::shared_ptr<const TopicView> view = append.topic->view();
+  // Results are those of the filters of one set.
+  std::unique_ptr<FilterResults> results;
+  if (plan != nullptr && plan->set == view->routes) results = std::move(plan->results);
+  plan.reset();  // Its memory is free for the new plan.
+  plan = PlanRoutes(view->routes, append.publish.appends, append.publish.result.partition_count(),
+                    append.publish.accepted ? PlanFor::kAccepted : publisher,
+                    append.topic->copies(), std::move(results));
 }
 
 // Removes the events that the topic already received, and their copies.

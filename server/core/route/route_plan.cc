@@ -93,6 +93,9 @@ class Planner {
   // Returns the indices of the events that the filters match, by entry.
   std::vector<std::vector<uint32_t>> RunFilters(const RouteSet& set, Level& level,
                                                 uint32_t* untaken);
+  // The entries of `decision.open` whose filters match, from the results of the plan.
+  const std::vector<uint32_t>& ResultOf(const RouteSet& set, const RouteSet::Decision& decision,
+                                        absl::string_view event);
   // `passed`: the matching events; null if all events of the level match.
   void PlanRoute(const RouteSet::Entry& entry, Level& level, const std::vector<uint32_t>* passed);
   // Plans the copies to one target. False: they are skipped, or the plan is refused.
@@ -190,8 +193,12 @@ std::vector<std::vector<uint32_t>> Planner::RunFilters(const RouteSet& set, Leve
       ++matches;
     };
     for (const uint32_t entry : decision.matching) pass(entry);
-    for (const uint32_t entry : decision.open) {
-      if (set.entries()[entry].route->Matches(event)) pass(entry);
+    if (plan_.results == nullptr) {
+      for (const uint32_t entry : decision.open) {
+        if (set.entries()[entry].route->Matches(event)) pass(entry);
+      }
+    } else if (!decision.open.empty()) {
+      for (const uint32_t entry : ResultOf(set, decision, event)) pass(entry);
     }
     if (matches == before && set.unfiltered().empty()) ++*untaken;
     if (matches > kMaxCopies && reason_ == PlanFor::kPublisher) {
@@ -199,6 +206,17 @@ std::vector<std::vector<uint32_t>> Planner::RunFilters(const RouteSet& set, Leve
     }
   }
   return passed;
+}
+
+const std::vector<uint32_t>& Planner::ResultOf(const RouteSet& set,
+                                               const RouteSet::Decision& decision,
+                                               absl::string_view event) {
+  if (const std::vector<uint32_t>* const known = plan_.results->Find(set, event)) return *known;
+  std::vector<uint32_t> matching;
+  for (const uint32_t entry : decision.open) {
+    if (set.entries()[entry].route->Matches(event)) matching.push_back(entry);
+  }
+  return plan_.results->Add(set, event, std::move(matching));
 }
 
 void Planner::PlanRoute(const RouteSet::Entry& entry, Level& level,
@@ -400,18 +418,22 @@ absl::Status Fail(const CompiledRoute& route, absl::Status why, absl::Time now) 
 
 std::unique_ptr<RoutePlan> PlanRoutes(std::shared_ptr<const RouteSet> set,
                                       const std::vector<PartitionAppend>& appends, uint32_t layout,
-                                      PlanFor reason, CopyMemory* memory) {
+                                      PlanFor reason, CopyMemory* memory,
+                                      std::unique_ptr<FilterResults> results) {
   auto plan = std::make_unique<RoutePlan>();
+  plan->results = std::move(results);
   plan->set = std::move(set);
   plan->memory = CopyMemory::Lease(memory);
   plan->untaken = Planner(*plan, reason).Plan(*plan->set, appends, layout);
   if (!plan->refusal.ok()) {  // It waits for its turn to be refused; its copies need not.
     plan->hops.clear();
     plan->bytes = 0;
+    plan->results.reset();
     plan->memory.Reset();
   }
   size_t overhead = plan->hops.size() * sizeof(RouteHop);
   for (const RouteHop& hop : plan->hops) overhead += hop.appends.size() * sizeof(PartitionAppend);
+  if (plan->results != nullptr) overhead += plan->results->bytes();
   plan->memory.ForceTake(overhead);
   plan->memory.Trim();
   return plan;

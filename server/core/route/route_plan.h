@@ -11,6 +11,7 @@
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "server/core/base/copy_memory.h"
+#include "server/core/route/filter_results.h"
 #include "server/core/route/route_set.h"
 #include "server/core/topic/partition_append.h"
 #include "storage/commit_builder.h"
@@ -54,6 +55,8 @@ struct RoutePlan {
   // Why the append must be refused, and by which route; OK if it need not be.
   absl::Status refusal;
   const CompiledRoute* refused_by = nullptr;
+  // To plan a part of the events on the commit thread; null: the filters would run again.
+  std::unique_ptr<FilterResults> results;
 };
 
 // `layout` is the number of partitions over which the events were distributed by key; 0 if they
@@ -62,9 +65,12 @@ struct RoutePlan {
 //
 // Other copies take `memory`, before they are made; null: any amount. The copies of one plan,
 // including those that share bytes, which the commit copies, are at most as large as that memory.
+//
+// `results`, unless null, are used and added to, and are then in the plan.
 std::unique_ptr<RoutePlan> PlanRoutes(std::shared_ptr<const RouteSet> set,
                                       const std::vector<PartitionAppend>& appends, uint32_t layout,
-                                      PlanFor reason, CopyMemory* memory);
+                                      PlanFor reason, CopyMemory* memory,
+                                      std::unique_ptr<FilterResults> results = nullptr);
 
 // The bytes that the copies of a plan add to a commit; 0 if `plan` is null.
 inline size_t BytesOfCopies(const RoutePlan* plan) { return plan == nullptr ? 0 : plan->bytes; }
