@@ -118,7 +118,7 @@ void Committer::DecideSpill(Topic& topic, Change& change) {
 void Committer::DecideParts(Topic& topic, Change& change) {
   for (const auto& part : std::exchange(topic.gathered, {})) {
     const size_t bytes = part->batch.bytes();
-    Request* request = topic.lane.Tail(bytes);
+    Request* request = topic.lane.Tail(part->batch.events(), bytes);
     if (request == nullptr) request = &topic.lane.Add(part->accepted, part->taken);
     const PartKey key{topic.number, request->number, request->parts};
     const auto events = static_cast<uint32_t>(part->batch.events());
@@ -357,7 +357,7 @@ absl::Status Committer::RetryPiece(Topic& topic, const std::vector<StoredRefused
   for (const StoredRefused& refused : piece) {
     const RefusedRecord& record = refused.record;
     const size_t bytes = record.event.size();
-    Request* request = topic.lane.Tail(bytes);
+    Request* request = topic.lane.Tail(1, bytes);
     if (request == nullptr) request = &topic.lane.Add(record.accepted, state_.Now());
     const PartKey key{topic.number, request->number, request->parts};
     const PartHeader header = topic.lane.AddPart(*request, record.accepted, 1, bytes);

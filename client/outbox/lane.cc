@@ -69,10 +69,13 @@ PartHeader Lane::AddPart(Request& request, absl::Time accepted, uint32_t events,
   return header;
 }
 
-Request* Lane::Tail(size_t bytes) {
+Request* Lane::Tail(size_t events, size_t bytes) {
   if (requests_.empty() || requests_.back()->sealed) return nullptr;
   Request& tail = *requests_.back();
-  if (tail.bytes + bytes <= options_.max_batch_bytes) return &tail;
+  if (tail.bytes + bytes <= options_.max_batch_bytes &&
+      tail.events + events <= options_.max_batch_events) {
+    return &tail;
+  }
   tail.sealed = true;
   return nullptr;
 }

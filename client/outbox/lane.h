@@ -16,6 +16,7 @@
 #include "absl/time/time.h"
 #include "client/outbox/format.h"
 #include "client/outbox/stored.h"
+#include "client/src/publish/batch.h"
 #include "eventhub/bytes.h"
 #include "eventhub/connection.h"
 #include "eventhub/outbox.h"
@@ -79,6 +80,7 @@ class Lane {
  public:
   struct Options {
     size_t max_batch_bytes = 256 * 1024;
+    size_t max_batch_events = kMaxBatchEvents;
     size_t max_requests = 64;
     size_t max_bytes = 8 << 20;
   };
@@ -90,8 +92,9 @@ class Lane {
   // Appends `events` events of `bytes` bytes to `request`, the last; returns the header of the new
   // part.
   PartHeader AddPart(Request& request, absl::Time accepted, uint32_t events, size_t bytes);
-  // Returns the last request if it has room for `bytes` more; otherwise seals it and returns null.
-  Request* Tail(size_t bytes);
+  // Returns the last request if it has room for `events` more, of `bytes` bytes; otherwise seals it
+  // and returns null.
+  Request* Tail(size_t events, size_t bytes);
   // Seals the last request, unless the window is full: then it may still grow.
   void SealTail();
   // Whether the only request left to send is the last one, and it is not sealed.

@@ -141,8 +141,10 @@ absl::Status OutboxCore::AwaitSpace(size_t bytes) {
 void OutboxCore::Gather(outbox::Topic& topic, const v1::Event& event, size_t size,
                         Outbox::Callback done) {
   const size_t bytes = Batch::FieldSize(size);
-  const bool begin = topic.gathered.empty() ||
-                     topic.gathered.back()->batch.bytes() + bytes > state_.options.max_batch_bytes;
+  const bool begin =
+      topic.gathered.empty() ||
+      topic.gathered.back()->batch.bytes() + bytes > state_.options.max_batch_bytes ||
+      topic.gathered.back()->batch.events() == kMaxBatchEvents;
   if (begin) {
     if (!topic.gathered.empty()) topic.last_part_bytes = topic.gathered.back()->batch.bytes();
     topic.gathered.push_back(

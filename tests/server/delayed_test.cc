@@ -11,6 +11,7 @@
 #include "google/protobuf/util/time_util.h"
 #include "gtest/gtest.h"
 #include "proto/wire/event_rules.h"
+#include "server/core/publish/publish_request.h"
 #include "tests/server/route_rig.h"
 #include "tests/server/seeded.h"
 #include "tests/support/caller.h"
@@ -442,13 +443,15 @@ TEST_F(DelayedTest, CancelsManyEventsInBatches) {
 }
 
 TEST_F(DelayedTest, ReleasesThousandsOfDueEventsInBatches) {
-  std::vector<v1::Event> events;
   std::vector<std::string> ids;
-  for (int i = 0; i < 10'000; ++i) {
-    ids.push_back(absl::StrCat(i));
-    events.push_back(After(ids.back(), absl::Microseconds(1 + i)));
+  while (ids.size() < 10'000) {
+    std::vector<v1::Event> events;
+    while (events.size() < kMaxRequestRecords) {
+      events.push_back(After(absl::StrCat(ids.size()), absl::Microseconds(1 + ids.size())));
+      ids.push_back(events.back().id());
+    }
+    rig_.Accept("t", events);
   }
-  rig_.Accept("t", events);
   EXPECT_EQ(rig_.Count("t"), 10'000u);
   rig_.AdvanceAndRun(absl::Microseconds(5'000));
   EXPECT_EQ(rig_.Log("t").size(), 5'000u);
@@ -460,22 +463,23 @@ TEST_F(DelayedTest, ReleasesThousandsOfDueEventsInBatches) {
 // A topic with many due events delays others by at most one piece. The order of commits is that of
 // their copies.
 TEST_F(DelayedTest, TopicsTakeTurnsBatchByBatch) {
-  constexpr int kEvents = 20'000;
+  constexpr size_t kEvents = 20'000;
   constexpr size_t kPiece = 4096;
   RouteRig rig;
   ASSERT_THAT(rig.Open(), IsOk());
   for (const char* topic : {"busy", "quiet", "all"}) ASSERT_THAT(rig.Create(topic), IsOk());
   ASSERT_THAT(rig.CreateRoute("b", "busy", {"all"}), IsOk());
   ASSERT_THAT(rig.CreateRoute("q", "quiet", {"all"}), IsOk());
-  std::vector<v1::Event> events;
-  for (int i = 0; i < kEvents; ++i) events.push_back(After("busy", absl::Seconds(1)));
-  ASSERT_THAT(rig.Publish(RequestOf("busy", events)), IsOk());
+  const std::vector<v1::Event> events(kMaxRequestRecords, After("busy", absl::Seconds(1)));
+  for (size_t i = 0; i < kEvents; i += events.size()) {
+    ASSERT_THAT(rig.Publish(RequestOf("busy", events)), IsOk());
+  }
   ASSERT_THAT(rig.Publish(RequestOf("quiet", {After("quiet", absl::Seconds(2))})), IsOk());
   rig.clock.Advance(absl::Seconds(3));
   rig.broker().delayed().RunDue();
   ASSERT_OK_AND_ASSIGN(const Delivered read, rig.Read("all"));
   const std::vector<std::string> ids = read.Ids(0);
-  ASSERT_EQ(ids.size(), size_t{kEvents + 1});
+  ASSERT_EQ(ids.size(), kEvents + 1);
   const auto quiet = std::find(ids.begin(), ids.end(), "quiet");
   EXPECT_LE(quiet - ids.begin(), static_cast<std::ptrdiff_t>(kPiece));
 }

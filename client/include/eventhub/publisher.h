@@ -103,8 +103,9 @@ struct PublisherOptions {
   // A batch is sent when it has this many encoded bytes (1 KiB to 3 MiB; a single event may be
   // larger) …
   size_t max_batch_bytes = 256 * 1024;
-  // … or this many events (1 to 1,000,000) …
-  size_t max_batch_events = 100'000;
+  // … or this many events (1 to 1,000,000). The hub refuses a request of more than 5,000 events
+  // that would add more than that many records to its store (kTooManyCopies) …
+  size_t max_batch_events = 2'000;
   // … or when its first event has waited this long; 0 to 1 min. 0: at once if no request is in
   // flight, otherwise as soon as none is (up to 0.5 ms later if 64 or more events were published
   // meanwhile). A slow producer gets small batches, a fast one large batches.

@@ -274,8 +274,10 @@ absl::Status RelaySession::ReadTopic(const std::string& topic, const Budget& bud
         }
         const size_t size = event->ByteSizeLong();
         const size_t added = Batch::FieldSize(size);
-        const bool begin = rows.requests.empty() || rows.requests.back()->batch.bytes() + added >
-                                                        state_.options.max_batch_bytes;
+        const bool begin =
+            rows.requests.empty() ||
+            rows.requests.back()->batch.bytes() + added > state_.options.max_batch_bytes ||
+            rows.requests.back()->batch.events() == kMaxBatchEvents;
         if (bytes > 0 &&
             (bytes + added > budget.bytes || (begin && rows.requests.size() == budget.requests))) {
           on_record.more = true;

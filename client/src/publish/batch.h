@@ -21,6 +21,10 @@ struct PendingResult {
   Publisher::Callback done;
 };
 
+// The events of a request that the hub accepts for every topic, however many records it makes of
+// each (see REASON_TOO_MANY_COPIES in hub.proto): an outbox cannot divide a request later.
+inline constexpr size_t kMaxBatchEvents = 2000;
+
 // Events encoded one after another as field 15 of a request, in a buffer that grows, and that is
 // not copied once the batch is sealed. Thread-compatible.
 class Batch {

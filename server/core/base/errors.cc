@@ -422,6 +422,16 @@ absl::Status TooManyCopies(absl::string_view topic) {
               {}, ErrorDetail::REASON_TOO_MANY_COPIES);
 }
 
+absl::Status TooManyRecords(absl::string_view topic, size_t records, size_t max) {
+  return Make(
+      absl::StatusCode::kResourceExhausted,
+      absl::StrCat("the request to topic ", topic, " would add ", records,
+                   " records to the store at once, for partitions, delayed events, identities and "
+                   "latest events of keys, of which it may add ",
+                   max, "; publish fewer events at once"),
+      {}, ErrorDetail::REASON_TOO_MANY_COPIES);
+}
+
 absl::Status CopiesInFlight(absl::string_view topic, absl::Duration retry_delay) {
   return Make(absl::StatusCode::kResourceExhausted,
               absl::StrCat("the copies that routes make of requests in flight, and their delayed "

@@ -101,7 +101,9 @@ absl::Status RouteTargetUnavailable(absl::string_view route, absl::string_view t
                                     absl::string_view why);
 // What the hub makes of a request (see CopyMemory) is more than its memory allows.
 absl::Status TooManyCopies(absl::string_view topic);
-// Likewise, because of other requests in flight.
+// Likewise, for the records that it would add to one commit.
+absl::Status TooManyRecords(absl::string_view topic, size_t records, size_t max);
+// Like TooManyCopies, because of other requests in flight.
 absl::Status CopiesInFlight(absl::string_view topic, absl::Duration retry_delay);
 absl::Status TooMuchInFlight(absl::string_view whose, absl::Duration retry_delay);
 absl::Status TooManyStreams(size_t most, absl::Duration retry_delay);

@@ -1,5 +1,6 @@
 #include "server/core/publish/publish_request.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -23,6 +24,10 @@ constexpr size_t kMaxBatchBytes = CommitBuilder::kMaxBatchBytes;
 // thread, in the write and in the answer.
 constexpr size_t kDelayedEventBytes = 384;
 constexpr size_t kIdentityBytes = 256;
+
+// What a record adds to a commit besides the first of a request. It stands for the time that it
+// takes, so that a commit has at most some thousands, and who adds many pays for them in turns.
+constexpr size_t kRecordBytes = 512;
 
 // Commits take some ten milliseconds.
 constexpr absl::Duration kCopiesRetry = absl::Milliseconds(100);
@@ -114,6 +119,23 @@ absl::Status TakeMemory(size_t bytes, const Topic& topic, CheckedPublish* publis
                                      : CopiesInFlight(topic.name(), kCopiesRetry);
 }
 
+// `scan` is that of the events that are not delayed, of `total`.
+size_t CountRecords(const CheckedPublish& publish, const v1::Topic& settings, const EventScan& scan,
+                    size_t total) {
+  size_t records = publish.appends.size() + publish.delayed.size();
+  if (settings.retention().has_latest_per_key()) records += scan.keyed;
+  if (settings.has_deduplication_window()) records += total;
+  if (publish.routes == nullptr) return records;
+  for (const RouteHop& hop : publish.routes->hops) {
+    records += hop.appends.size();
+    const Topic* const target = hop.target->topic.get();
+    if (target != nullptr && target->view()->settings->retention().has_latest_per_key()) {
+      records += hop.count;
+    }
+  }
+  return records;
+}
+
 }  // namespace
 
 absl::StatusOr<PublishRequest> ParsePublishRequest(const SharedBytes& message) {
@@ -134,7 +156,8 @@ absl::StatusOr<PublishRequest> ParsePublishRequest(const SharedBytes& message) {
 }
 
 size_t BytesOf(const CheckedPublish& publish) {
-  return publish.bytes + publish.memory.held() + BytesOfCopies(publish.routes.get());
+  return publish.bytes + publish.memory.held() + BytesOfCopies(publish.routes.get()) +
+         std::max<size_t>(publish.records, 1) * kRecordBytes - kRecordBytes;
 }
 
 MemoryBudget* FlowOf(Topic& topic, const CheckedPublish& publish) {
@@ -207,6 +230,10 @@ absl::StatusOr<CheckedPublish> CheckPublish(const PublishRequest& request, Topic
         view->routes, checked.appends, checked.result.partition_count(),
         request.accepted ? PlanFor::kAccepted : PlanFor::kPublisher, topic.copies(),
         view->settings->has_deduplication_window() ? std::make_unique<FilterResults>() : nullptr);
+  }
+  checked.records = CountRecords(checked, *view->settings, scan, total);
+  if (checked.records > kMaxRequestRecords && !request.accepted) {
+    return TooManyRecords(topic.name(), checked.records, kMaxRequestRecords);
   }
   if (view->settings->has_deduplication_window()) {
     RETURN_IF_ERROR(TakeMemory(total * kIdentityBytes, topic, &checked));

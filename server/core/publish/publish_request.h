@@ -44,6 +44,12 @@ struct DelayedEvent {
 
 class DelayedTable;
 
+// The most that one request may add to the store besides the bytes of its events, in records: one
+// for each partition that gets events (more if they are many), delayed event, identity and latest
+// event of a key, of the topic and of those that routes copy to. The commit thread takes some
+// microseconds for each, and everybody waits for it.
+inline constexpr size_t kMaxRequestRecords = 5'000;
+
 // A validated request, with its events distributed over the partitions.
 struct CheckedPublish {
   std::vector<PartitionAppend> appends;  // Ordered by partition; a partition may have several.
@@ -57,6 +63,7 @@ struct CheckedPublish {
   std::vector<DelayedEvent> delayed;              // Not included in `appends`, `count` and `bytes`.
   DelayedTable* delayed_table = nullptr;          // For the delayed events.
   CopyMemory::Lease memory;                       // For delayed events and identities.
+  size_t records = 0;                             // See kMaxRequestRecords.
   std::unique_ptr<RequestIdentities> identities;  // Null: the topic does not deduplicate.
   v1::PublishResult result;                       // Complete, except what the commit determines.
   std::unique_ptr<RoutePlan> routes;              // Null if the topic has no routes.

@@ -72,7 +72,8 @@ struct CheckedTransaction {
   v1::TransactAcks acks;
   MemoryBudget* flow = nullptr;  // See FlowOf: that of the appends.
   size_t bytes = 0;
-  size_t copied = 0;  // Of these, the copies that routes make.
+  size_t copied = 0;   // Of these, the copies that routes make.
+  size_t records = 0;  // See kMaxRequestRecords.
   bool synced = false;
 };
 

@@ -92,6 +92,10 @@ absl::Status Transactions::AddAppend(const v1::TransactRequest& head, const Publ
   if (topic->copies() != nullptr && checked->copied > topic->copies()->limit()) {
     return TooManyCopies(topic->name());
   }
+  checked->records += publish.records;
+  if (checked->records > kMaxRequestRecords) {
+    return TooManyRecords(topic->name(), checked->records, kMaxRequestRecords);
+  }
   checked->synced |= WantsSync(head, publish.synced);
   std::optional<Offset> expected;
   if (append.head.has_expected_offset()) expected = Offset(append.head.expected_offset());

@@ -104,6 +104,22 @@ TEST_F(LaneTest, WaitsForAllRepliesAfterARefusal) {
   EXPECT_EQ(lane_->epoch(), 1u);
 }
 
+// The hub would refuse a request of more events, again and again.
+TEST_F(LaneTest, RequestsGrowUpToAnyLimit) {
+  lane_ = std::make_unique<Lane>(StoredTopic(),
+                                 Lane::Options{.max_batch_bytes = 100, .max_batch_events = 3});
+  const auto add = [&](uint32_t events, size_t bytes) {
+    Request* tail = lane_->Tail(events, bytes);
+    if (tail == nullptr) tail = &lane_->Add(absl::UnixEpoch(), absl::ZeroDuration());
+    lane_->AddPart(*tail, absl::UnixEpoch(), events, bytes);
+    return tail->number;
+  };
+  EXPECT_EQ(add(2, 10), 0u);
+  EXPECT_EQ(add(1, 10), 0u);
+  EXPECT_EQ(add(1, 10), 1u) << "a fourth event";
+  EXPECT_EQ(add(1, 91), 2u) << "a hundred and first byte";
+}
+
 TEST_F(LaneTest, UnexplainedGapBeginsAnEpoch) {
   Add();
   Add();
