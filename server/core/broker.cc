@@ -69,6 +69,7 @@ Broker::Broker(BrokerOptions options)
       reader_memory_(options_.reader_bytes),
       filter_memory_(options_.filter_bytes),
       history_memory_(options_.history_bytes),
+      link_memory_(options_.link_bytes),
       copy_memory_(options_.copy_bytes),
       catalog_(&producer_memory_, &copy_memory_, options_.archive.has_value()) {}
 
@@ -131,7 +132,7 @@ absl::Status Broker::Start() {
   readers_ = std::make_unique<Readers>(*store_, *writer_, clock_, catalog_, subscriptions_->alarm(),
                                        read_counters_, reader_memory_);
   links_ = std::make_unique<Links>(*writer_, clock_, catalog_, delayed_->table(), admin_log_,
-                                   std::move(hub_id), [this] { return writable(); });
+                                   link_memory_, std::move(hub_id), [this] { return writable(); });
   RETURN_IF_ERROR(links_->Load(*store_));
   if (options_.maintenance.has_value()) {
     disk_guard_ =
@@ -255,6 +256,7 @@ void Broker::AddMemoryTo(const SubscriptionCatalog::Subscriptions& subscriptions
       {"filters", filter_memory_.used(), filter_memory_.limit()},
       [] { return "; delete subscriptions and routes with filters, or shorten the filters"; },
       stats);
+  AddMemoryShare({"links", link_memory_.used(), link_memory_.limit()}, stats);
   AddMemoryShare({"copies", copy_memory_.used(), copy_memory_.limit()}, stats);
   if (archives_ != nullptr) {
     AddMemoryShare({"history", history_memory_.used(), history_memory_.limit()}, stats);

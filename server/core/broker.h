@@ -57,6 +57,8 @@ struct BrokerOptions {
   size_t copy_bytes = size_t{256} << 20;
   // Memory for the filters of subscriptions and routes. Bytes.
   size_t filter_bytes = size_t{128} << 20;
+  // Memory for what links have received and not yet committed. Bytes.
+  size_t link_bytes = size_t{64} << 20;
   // Memory of readers, except their frames; further readers are refused, and those of a host that
   // has as much as is left for others. Bytes.
   size_t reader_bytes = size_t{256} << 20;
@@ -166,6 +168,7 @@ class Broker {
   HostShares reader_memory_;
   MemoryMeter filter_memory_;
   MemoryMeter history_memory_;
+  MemoryMeter link_memory_;
   CopyMemory copy_memory_;
   TopicCatalog catalog_;
   ReadCounters read_counters_{metrics_};

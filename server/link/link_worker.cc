@@ -20,8 +20,12 @@ namespace {
 // A step is submitted when it has this many bytes with its copies by routes, or when the remote hub
 // has no more events for now.
 constexpr size_t kStepBytes = size_t{512} << 10;
-// How far reading may be ahead of the commits, likewise.
+// How far reading may be ahead of the commits, likewise; and how much is received before it is
+// read. Less if links have little memory left.
 constexpr size_t kMaxSubmittedBytes = size_t{4} << 20;
+constexpr size_t kMaxBufferedBytes = size_t{4} << 20;
+// One step and this much may always be taken.
+constexpr size_t kMinBytes = size_t{64} << 10;
 // Responses can be limited to this size, at least.
 constexpr size_t kMinResponseBytes = 4096;
 // The overhead of a step, and of each of its moves.
@@ -52,8 +56,14 @@ client::StartPosition ToClient(const v1::StartPosition& start) {
   }
 }
 
-client::ConnectionOptions ConnectionOf(const v1::Link& settings, const client::TlsOptions& tls) {
+size_t BufferBytes(const MemoryMeter& memory) {
+  return std::clamp(memory.Allowance(), kMinBytes, kMaxBufferedBytes);
+}
+
+client::ConnectionOptions ConnectionOf(const v1::Link& settings, const client::TlsOptions& tls,
+                                       size_t buffer_bytes) {
   client::ConnectionOptions options;
+  options.stream_buffer_bytes = buffer_bytes;
   options.user_agent = "eventhub-link";
   if (settings.tls()) options.tls = tls;
   return options;
@@ -75,7 +85,10 @@ LinkWorker::LinkWorker(Links& links, std::shared_ptr<Link> link, const client::T
       settings_(link_->settings()),
       caller_(Caller::Internal(absl::StrCat("link ", link_->name()))),
       report_(report),
-      connection_(client::Connect(settings_.remote_address(), ConnectionOf(settings_, tls))),
+      buffer_bytes_(BufferBytes(links_.memory())),
+      buffer_(links_.memory().ForceTake(buffer_bytes_)),
+      connection_(
+          client::Connect(settings_.remote_address(), ConnectionOf(settings_, tls, buffer_bytes_))),
       admin_(connection_, {.timeout = kCallTimeout}),
       thread_([this] { Run(); }) {}
 
@@ -134,11 +147,10 @@ absl::Status LinkWorker::RunRound() {
     options.offsets.push_back({partition, position.next_offset, position.run});
   }
   options.follow = true;
-  step_bytes_ = PieceOf(kStepBytes, *link_->topic());
+  step_limit_ = std::min(kStepBytes, buffer_bytes_);
+  step_bytes_ = PieceOf(step_limit_, *link_->topic());
   // Otherwise a response with its copies could be larger than a step.
-  if (step_bytes_ < kStepBytes) {
-    options.max_response_bytes = static_cast<uint32_t>(std::max(step_bytes_, kMinResponseBytes));
-  }
+  options.max_response_bytes = static_cast<uint32_t>(std::max(step_bytes_, kMinResponseBytes));
   options.filter =
       client::Filter(path_->RemoteFilter(settings_.has_filter() ? &settings_.filter() : nullptr));
   // The link's position advances even while no event passes the filter.
@@ -218,7 +230,7 @@ absl::Status LinkWorker::Follow(client::Reader& reader) {
       if (grown) break;
       caught_up = batch->caught_up();
       at_head = caught_up;
-      bytes += batch->bytes();
+      bytes += batch->bytes() + batch->size() * kMoveBytes;
       if (bytes >= step_bytes_ || caught_up) break;
       batch = reader.Next(absl::ZeroDuration());
     }
@@ -228,7 +240,7 @@ absl::Status LinkWorker::Follow(client::Reader& reader) {
       AddPassed(reader, &step);
     }
     if (!step.moves.empty() || caught_up) Submit(std::move(step), at_head);
-    const bool rerouted = PieceOf(kStepBytes, *link_->topic()) != step_bytes_;
+    const bool rerouted = PieceOf(step_limit_, *link_->topic()) != step_bytes_;
     if (interrupted() || grown || rerouted) return absl::OkStatus();
     if (ended) {
       if (client::GetErrorReason(batch.status()) == client::ErrorReason::kOtherLog) {
@@ -387,7 +399,8 @@ LinkStep LinkWorker::NewStep() const {
 void LinkWorker::Submit(LinkStep step, bool caught_up) {
   size_t bytes = kMoveBytes;
   for (const LinkMove& move : step.moves) bytes += move.events.size() + kMoveBytes;
-  const size_t most = PieceOf(kMaxSubmittedBytes, *link_->topic());
+  const size_t most =
+      PieceOf(std::min(kMaxSubmittedBytes, links_.memory().Allowance()), *link_->topic());
   {
     MutexLock lock(mutex_);
     while (submitted_bytes_ > 0 && submitted_bytes_ >= most) changed_.Wait(mutex_);
@@ -395,6 +408,7 @@ void LinkWorker::Submit(LinkStep step, bool caught_up) {
     if (stopping_ || !refused_.ok()) return;
     ++submitted_;
     submitted_bytes_ += bytes;
+    links_.memory().Add(bytes);
     caught_up_ = caught_up;
   }
   links_.Submit(caller_, std::move(step),
@@ -425,6 +439,7 @@ void LinkWorker::OnDone(size_t bytes, const absl::Status& status) {
   }
   --submitted_;
   submitted_bytes_ -= bytes;
+  links_.memory().Release(bytes);
   changed_.NotifyAll();
 }
 

@@ -87,6 +87,8 @@ class LinkWorker {
   const v1::Link settings_;
   const Caller caller_;
   LinkReport& report_;
+  const size_t buffer_bytes_;  // What the connection may receive before it is read.
+  const MemoryMeter::Lease buffer_;
   const std::shared_ptr<client::Connection> connection_;
   client::AdminClient admin_;
 
@@ -95,7 +97,8 @@ class LinkWorker {
   uint32_t remote_partitions_ = 0;
   bool remote_removes_events_ = false;  // It keeps the latest event per key.
   size_t max_event_bytes_ = 0;
-  size_t step_bytes_ = 0;
+  size_t step_limit_ = 0;  // The size of a step with its copies by routes,
+  size_t step_bytes_ = 0;  // and without.
   bool started_ = false;
   absl::btree_map<uint32_t, int64_t> positions_;  // After the submitted steps.
 

@@ -35,6 +35,7 @@ MemoryPlan MemoryPlan::For(size_t limit, bool has_lake) {
   plan.readers = std::min(limit / 32, 128 * kMiB);
   plan.producers = std::min(limit / 32, 128 * kMiB);
   plan.filters = std::min(limit / 32, 128 * kMiB);
+  plan.links = std::min(limit / 128, 64 * kMiB);
   plan.streams = limit / 16;
   if (!has_lake) return plan;
   plan.archive = std::min(limit / 32, 128 * kMiB);
@@ -44,8 +45,8 @@ MemoryPlan MemoryPlan::For(size_t limit, bool has_lake) {
 
 size_t MemoryPlan::Sum() const {
   return in_flight + copies + frames + tail_cache + WriteMemory(write_buffer) + block_cache +
-         partitions + pending + settlements + readers + producers + filters + streams + archive +
-         history;
+         partitions + pending + settlements + readers + producers + filters + links + streams +
+         archive + history;
 }
 
 void MemoryPlan::ApplyTo(ServerOptions& server) const {
@@ -66,6 +67,7 @@ void MemoryPlan::ApplyTo(ServerOptions& server) const {
   server.broker.reader_bytes = readers;
   server.broker.producer_bytes = producers;
   server.broker.filter_bytes = filters;
+  server.broker.link_bytes = links;
   if (server.broker.archive.has_value()) {
     server.broker.history_bytes = history;
     const size_t object = archive / static_cast<size_t>(server.archiver.threads);

@@ -7,9 +7,9 @@
 
 namespace eventhub {
 
-// Shares of a limit, in bytes. About a ninth, or with a lake a twentieth, is left over for requests
-// being received, the program and its threads, allocator overhead, and state that is small by its
-// own bounds.
+// Shares of a limit, in bytes. About a tenth, or with a lake a twenty-fifth, is left over for
+// requests being received, the program and its threads, allocator overhead, and state that is small
+// by its own bounds.
 struct MemoryPlan {
   size_t limit = 0;
   size_t in_flight = 0;  // Requests waiting to be committed.
@@ -25,6 +25,7 @@ struct MemoryPlan {
   size_t readers = 0;       // Readers, without their frames.
   size_t producers = 0;     // Recently active idempotent producers.
   size_t filters = 0;       // Filters of subscriptions and routes.
+  size_t links = 0;         // What links have received and not yet committed.
   size_t streams = 0;       // Streams, even idle ones.
   size_t archive = 0;       // Objects being written to the lake; 0 without a lake.
   size_t history = 0;       // What is read from the lake; 0 without a lake.

@@ -6,6 +6,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <set>
@@ -36,7 +38,10 @@ using v1::LinkStatus;
 // A hub that can be stopped and restarted with its data and address.
 class LinkHub {
  public:
-  explicit LinkHub(const std::string& name) : name_(name) { Start(); }
+  explicit LinkHub(const std::string& name, size_t link_bytes = size_t{64} << 20)
+      : name_(name), link_bytes_(link_bytes) {
+    Start();
+  }
   ~LinkHub() { Stop(); }
 
   void Start() {
@@ -44,6 +49,7 @@ class LinkHub {
     options.listen = {address()};
     options.broker.store.env = memory_.env();
     options.broker.store.directory = "/" + name_;
+    options.broker.link_bytes = link_bytes_;
     options.broker.maintenance.emplace().retention_interval = absl::Milliseconds(10);
     absl::StatusOr<std::unique_ptr<Server>> server = Server::Start(std::move(options));
     ASSERT_TRUE(server.ok()) << server.status();
@@ -51,6 +57,7 @@ class LinkHub {
     client_ = std::make_unique<HubClient>(address());
   }
   void Stop() {
+    gate().Open();
     client_.reset();
     server_.reset();
   }
@@ -59,6 +66,7 @@ class LinkHub {
 
   std::string address() const { return "unix:" + directory_.path() + "/hub"; }
   HubClient& client() { return *client_; }
+  SyncGate& gate() { return memory_.gate(); }
 
   void Publish(const std::string& topic, const std::vector<std::string>& ids,
                const std::string& key = "") {
@@ -139,6 +147,7 @@ class LinkHub {
 
  private:
   std::string name_;
+  const size_t link_bytes_;
   TempDirectory directory_;
   GatedMemory memory_;
   std::unique_ptr<Server> server_;
@@ -189,6 +198,44 @@ class LinkTest : public testing::Test {
   LinkHub remote_{"remote"};
   LinkHub local_{"local"};
 };
+
+// While the local disk is slow, a link holds a part of the memory of links, and what is received
+// ahead stays in the network.
+TEST(LinkMemoryTest, ReadsNoFurtherThanItsMemory) {
+  constexpr size_t kKiB = 1024;
+  constexpr size_t kLinkBytes = 256 * kKiB;
+  constexpr size_t kEvents = 60;
+  constexpr size_t kEventBytes = 100'000;
+  LinkHub remote("remote");
+  LinkHub local("local", kLinkBytes);
+  CreateTopic(remote.client(), "out");
+  CreateTopic(local.client(), "in");
+  ASSERT_THAT(local.Create(LinkFrom(remote, "out", "in")), IsOk());
+  ASSERT_TRUE(Eventually([&] { return local.Is("link", LinkStatus::STATE_CAUGHT_UP); }));
+  const auto used = [&] {
+    const v1::GetStatsResponse stats = GetStats(local.client());
+    for (const v1::MemoryShare& share : stats.memory().shares()) {
+      if (share.name() == "links") return static_cast<size_t>(share.used_bytes());
+    }
+    return SIZE_MAX;
+  };
+  const size_t idle = used();
+  EXPECT_EQ(idle, 64 * kKiB) << "the buffer of the connection";
+
+  local.gate().Close();
+  for (size_t i = 0; i < kEvents; ++i) {
+    eventhub::Publish(remote.client(), MakePublish("out", 1, std::string(kEventBytes, 'x')));
+  }
+  ASSERT_TRUE(Eventually([&] { return used() > idle; }));
+  size_t most = 0;
+  for (const absl::Time end = absl::Now() + absl::Milliseconds(300); absl::Now() < end;) {
+    most = std::max(most, used());
+  }
+  EXPECT_LT(most, kLinkBytes + 3 * kEventBytes);
+
+  local.gate().Open();
+  EXPECT_TRUE(Eventually([&] { return local.Has("in", kEvents) && used() == idle; }));
+}
 
 TEST_F(LinkTest, CopiesEventsAndRecordsHubPath) {
   CreateTopic(remote_.client(), "out");

@@ -115,6 +115,10 @@ struct ConnectionOptions {
   // The maximum delay between attempts to connect; at least 100 ms.
   absl::Duration max_reconnect_delay = absl::Seconds(1);
 
+  // How much a stream may receive before the program takes it; bounds the memory of a program that
+  // does not keep up. A larger buffer is faster over a long distance. 64 KiB to 64 MiB.
+  size_t stream_buffer_bytes = 4 * 1024 * 1024;
+
   // Prepended to gRPC's user agent, e.g. "billing/1.4".
   std::string user_agent{};
 

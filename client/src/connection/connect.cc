@@ -16,8 +16,9 @@ namespace {
 
 // Frames as large as requests and responses: fewer frames, received with fewer reads.
 constexpr int kHttp2FrameBytes = 1 << 20;
-// How much a stream may receive before the program reads it; also bounds a reader's memory.
-constexpr int kStreamLookaheadBytes = 4 << 20;
+// The range of ConnectionOptions::stream_buffer_bytes.
+constexpr size_t kMinStreamBuffer = size_t{64} << 10;
+constexpr size_t kMaxStreamBuffer = size_t{64} << 20;
 
 // Despite its name, GRPC_ARG_MIN_RECONNECT_BACKOFF_MS is how long an attempt to connect may take.
 // It must leave room for a second SYN and for a hub or client that is short of CPU. A refused
@@ -35,7 +36,9 @@ std::shared_ptr<grpc::Channel> CreateChannel(
   arguments.SetMaxReceiveMessageSize(-1);
   arguments.SetMaxSendMessageSize(-1);
   arguments.SetInt(GRPC_ARG_HTTP2_MAX_FRAME_SIZE, kHttp2FrameBytes);
-  arguments.SetInt(GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES, kStreamLookaheadBytes);
+  arguments.SetInt(GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES,
+                   static_cast<int>(std::clamp(options.stream_buffer_bytes, kMinStreamBuffer,
+                                               kMaxStreamBuffer)));
   arguments.SetInt(GRPC_ARG_HTTP2_WRITE_BUFFER_SIZE, kHttp2FrameBytes);
   // Connections do not share sockets: a reader's flood does not delay a publisher's replies.
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);

@@ -12,13 +12,14 @@
 
 namespace eventhub {
 Links::Links(LogWriter& writer, const Clock& clock, const TopicCatalog& topics,
-             DelayedTable& delayed, const AdminLog& admin_log, std::string hub_id,
-             absl::AnyInvocable<absl::Status() const> writable)
+             DelayedTable& delayed, const AdminLog& admin_log, MemoryMeter& memory,
+             std::string hub_id, absl::AnyInvocable<absl::Status() const> writable)
     : writer_(writer),
       clock_(clock),
       topics_(topics),
       delayed_(delayed),
       admin_log_(admin_log),
+      memory_(memory),
       hub_id_(std::move(hub_id)),
       writable_(std::move(writable)) {}
 

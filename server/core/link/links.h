@@ -11,6 +11,7 @@
 #include "eventhub/v1/link.pb.h"
 #include "server/core/base/admin_log.h"
 #include "server/core/base/caller.h"
+#include "server/core/base/memory_meter.h"
 #include "server/core/link/link_catalog.h"
 #include "server/core/link/link_changes.h"
 #include "server/core/link/link_step.h"
@@ -26,7 +27,7 @@ class Links {
  public:
   // The arguments outlive this object. `writable` returns why publishing is currently refused.
   Links(LogWriter& writer, const Clock& clock, const TopicCatalog& topics, DelayedTable& delayed,
-        const AdminLog& admin_log, std::string hub_id,
+        const AdminLog& admin_log, MemoryMeter& memory, std::string hub_id,
         absl::AnyInvocable<absl::Status() const> writable);
 
   // Reads all links from the store. Called once, before anything else.
@@ -46,6 +47,8 @@ class Links {
   LinkCatalog& catalog() { return catalog_; }
   const LinkCatalog& catalog() const { return catalog_; }
   const Clock& clock() const { return clock_; }
+  // For what links have received and not yet committed.
+  MemoryMeter& memory() const { return memory_; }
   // The id of this hub.
   const std::string& hub_id() const { return hub_id_; }
 
@@ -58,6 +61,7 @@ class Links {
   const TopicCatalog& topics_;
   DelayedTable& delayed_;
   const AdminLog& admin_log_;
+  MemoryMeter& memory_;
   const std::string hub_id_;
   const absl::AnyInvocable<absl::Status() const> writable_;
   LinkCatalog catalog_;
