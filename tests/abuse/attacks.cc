@@ -1,14 +1,11 @@
 #include "tests/abuse/attacks.h"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
-#include <cstdlib>
 #include <cstring>
 #include <functional>
 #include <memory>
@@ -18,26 +15,10 @@
 
 #include "absl/time/clock.h"
 #include "tests/abuse/http2.h"
+#include "tests/abuse/loopback.h"
 
 namespace eventhub::abuse {
 namespace {
-
-int Connect(const std::string& address) {
-  const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  sockaddr_in to = {};
-  to.sin_family = AF_INET;
-  to.sin_port =
-      htons(static_cast<uint16_t>(std::atoi(address.substr(address.rfind(':') + 1).c_str())));
-  to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  // From a different host than well-behaved clients.
-  sockaddr_in from = {};
-  from.sin_family = AF_INET;
-  from.sin_addr.s_addr = htonl(INADDR_LOOPBACK + 1);
-  bind(fd, reinterpret_cast<sockaddr*>(&from), sizeof(from));
-  if (connect(fd, reinterpret_cast<sockaddr*>(&to), sizeof(to)) == 0) return fd;
-  close(fd);
-  return -1;
-}
 
 // Sends without blocking, reads what arrives, and respects the flow-control windows granted to it.
 class Attacker {
@@ -82,7 +63,7 @@ class Attacker {
     const absl::Time now = absl::Now();
     if (now < retry_at_) return false;
     retry_at_ = now + absl::Milliseconds(20);
-    fd_ = Connect(address_);
+    fd_ = ConnectFrom(Host::kAttacker, address_);
     if (fd_ < 0) return false;
     stream = 1;
     window = 65'535;
@@ -283,7 +264,7 @@ uint64_t ConnectionFlood(const std::string& address, absl::Duration time) {
   uint64_t count = 0;
   const std::string hello = kPreface + Http2Frame(kSettings, 0, 0, "");
   for (const absl::Time end = absl::Now() + time; absl::Now() < end;) {
-    const int fd = Connect(address);
+    const int fd = ConnectFrom(Host::kAttacker, address);
     if (fd < 0) continue;
     ++count;
     send(fd, hello.data(), hello.size(), MSG_NOSIGNAL | MSG_DONTWAIT);

@@ -1,5 +1,5 @@
-// Malicious clients: raw HTTP/2 from loopback against a hub or a proxy in front of it, with a time
-// limit. Each returns when it was cut off, or when its time is over.
+// Malicious clients: raw HTTP/2 from Host::kAttacker against a hub or a proxy in front of it, with
+// a time limit. Each returns when it was cut off, or when its time is over.
 #pragma once
 
 #include <cstddef>

@@ -1,4 +1,7 @@
 // A well-behaved client next to malicious ones, which measures how much they disturb it.
+//
+// It is on a host of its own: the hub keeps a part of everything for other hosts, and promises
+// nothing to a client whose own host takes too much.
 #pragma once
 
 #include <algorithm>
@@ -9,6 +12,7 @@
 
 #include "absl/time/clock.h"
 #include "gtest/gtest.h"
+#include "tests/abuse/loopback.h"
 #include "tests/support/hub_calls.h"
 
 namespace eventhub::abuse {
@@ -17,7 +21,7 @@ namespace eventhub::abuse {
 // call must succeed.
 class Neighbour {
  public:
-  explicit Neighbour(const std::string& address) : client_(address) {
+  explicit Neighbour(const std::string& address) : client_(ConnectFrom(Host::kNeighbour, address)) {
     CreateTopic(client_, "good");
     thread_ = std::thread([this] { Run(); });
   }

@@ -1,10 +1,14 @@
 #include "tests/support/test_hub.h"
 
+#include <fcntl.h>
+
 #include <cstdio>
 #include <cstdlib>
 #include <limits>
+#include <utility>
 
 #include "grpcpp/create_channel.h"
+#include "grpcpp/create_channel_posix.h"
 
 namespace eventhub {
 namespace {
@@ -16,10 +20,20 @@ std::shared_ptr<grpc::Channel> NewChannel(const std::string& address,
   return grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments);
 }
 
+std::shared_ptr<grpc::Channel> NewChannel(int socket) {
+  fcntl(socket, F_SETFL, fcntl(socket, F_GETFL) | O_NONBLOCK);
+  return grpc::CreateInsecureChannelFromFd("hub", socket);
+}
+
 }  // namespace
 
 HubClient::HubClient(const std::string& address, const grpc::ChannelArguments& arguments)
-    : channel_(NewChannel(address, arguments)),
+    : HubClient(NewChannel(address, arguments)) {}
+
+HubClient::HubClient(int socket) : HubClient(NewChannel(socket)) {}
+
+HubClient::HubClient(std::shared_ptr<grpc::Channel> channel)
+    : channel_(std::move(channel)),
       hub_(v1::EventHubService::NewStub(channel_)),
       admin_(v1::AdminService::NewStub(channel_)),
       subscriptions_(v1::SubscriptionService::NewStub(channel_)),

@@ -23,6 +23,8 @@ namespace eventhub {
 class HubClient {
  public:
   explicit HubClient(const std::string& address, const grpc::ChannelArguments& arguments = {});
+  // Over a connected socket, which it takes; a broken connection is not replaced.
+  explicit HubClient(int socket);
 
   v1::EventHubService::Stub& hub() { return *hub_; }
   v1::AdminService::Stub& admin() { return *admin_; }
@@ -35,6 +37,8 @@ class HubClient {
   const std::shared_ptr<grpc::Channel>& channel() const { return channel_; }
 
  private:
+  explicit HubClient(std::shared_ptr<grpc::Channel> channel);
+
   const std::shared_ptr<grpc::Channel> channel_;
   const std::unique_ptr<v1::EventHubService::Stub> hub_;
   const std::unique_ptr<v1::AdminService::Stub> admin_;
