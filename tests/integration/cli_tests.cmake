@@ -48,7 +48,8 @@ set_tests_properties(Example.Capture PROPERTIES TIMEOUT 300
 set(full_disk_tests FullDiskTest.test_recovers_without_a_restart FullDiskTest.test_start_on_a_full_disk)
 if(NOT EVENTHUB_SANITIZE)
   list(APPEND full_disk_tests KilledTest.test_batches KilledTest.test_large_events
-       KilledTest.test_many_partitions KilledTest.test_compacted_and_deduplicated)
+       KilledTest.test_many_partitions KilledTest.test_compacted_and_deduplicated
+       KilledTest.test_small_disk KilledTest.test_too_small_disk KilledTest.test_medium_disk)
 endif()
 foreach(test IN LISTS full_disk_tests)
   string(REGEX REPLACE ".*[.]test_" "" name ${test})

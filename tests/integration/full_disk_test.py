@@ -119,7 +119,9 @@ class FullDiskTest(unittest.TestCase):
         # A supervisor that restarts hubs which are not live does not restart this one again and
         # again.
         self.assertEqual(self.cli("health", "--quiet").returncode, 1)
-        self.assertIn(b"the hub is not serving; writes are refused: ", self.cli("health").stderr)
+        health = self.cli("health").stderr
+        self.assertIn(b"the hub is not serving; writes are refused: ", health)
+        self.assertNotIn(b"may have been done", health)
         self.assertEqual(self.cli("health", "--live", "--quiet").returncode, 0)
         # There is room to delete, and deletions free space.
         deleted = self.cli("topics", "delete", "large", "--yes")
@@ -213,15 +215,15 @@ class KilledTest(unittest.TestCase):
         lost = set(acknowledged) - kept
         self.assertFalse(lost, f"{len(lost)} of {len(acknowledged)}")
 
-    def run_case(self, disk, size, settings, rounds):
+    def run_case(self, disk, size, settings, rounds, flags=()):
         """Each round begins with what the last one left on the disk."""
         self.mount_disk(disk)
-        self.assertTrue(self.hub.start(), self.hub.log())
+        self.assertTrue(self.hub.start(*flags), self.hub.log())
         self.assertEqual(self.hub.cli("topics", "create", "t", *settings).returncode, 0)
         acknowledged = []
         for number in range(rounds):
             acknowledged += self.publish_until_refused("t", size, f"{number}-")
-            self.assertTrue(self.hub.start(), self.hub.log())
+            self.assertTrue(self.hub.start(*flags), self.hub.log())
             if "--retention=latest-per-key" not in settings:
                 self.expect_kept("t", acknowledged)
         self.assertGreater(len(acknowledged), 50)
@@ -245,6 +247,21 @@ class KilledTest(unittest.TestCase):
 
     def test_compacted_and_deduplicated(self):
         self.run_case(448, 300, ["--retention=latest-per-key", "--deduplicate=1h"], 1)
+
+    def test_small_disk(self):
+        self.run_case(300, 450_000, [], 2, ["--min_free_disk=100MiB"])
+
+    # Smaller than what the hub keeps free by default.
+    def test_too_small_disk(self):
+        self.mount_disk(200)
+        self.assertTrue(self.hub.start(), self.hub.log())
+        self.assertEqual(self.hub.cli("topics", "create", "t").returncode, 0)
+        refused = self.hub.cli("--timeout=5s", "publish", "t", input=b"one\n")
+        self.assertEqual(refused.returncode, 1, refused.stderr)
+        self.assertIn(b"--min_free_disk", refused.stderr)
+
+    def test_medium_disk(self):
+        self.run_case(600, 5000, ["--partitions=20"], 1)
 
 
 def enter_namespace():
