@@ -136,7 +136,10 @@ std::optional<uint32_t> LastWordOfProperties(const TableFile& file) {
   if (tail > block->size()) return std::nullopt;
   const std::optional<TableBlock> properties =
       FindProperties(absl::string_view(*block).substr(0, block->size() - tail));
-  if (!properties || properties->bytes < sizeof(uint32_t)) return std::nullopt;
+  if (!properties || properties->offset > file.size() || properties->bytes > file.size() ||
+      properties->bytes < sizeof(uint32_t)) {
+    return std::nullopt;
+  }
   const std::optional<std::string> word =
       file.Read(properties->offset + properties->bytes - sizeof(uint32_t), sizeof(uint32_t));
   return word ? std::optional(LoadLittle32(word->data())) : std::nullopt;
