@@ -35,7 +35,7 @@ TopicIndex::TopicIndex(LakeTopic topic, const Manifest& manifest)
     }
   }
   bytes_ = sizeof(*this) + objects_.size() * sizeof(Object) + types_.capacity() * sizeof(uint32_t);
-  for (const std::string& name : names_) bytes_ += sizeof(name) + name.capacity();
+  for (const std::string& name : names_) bytes_ += sizeof(std::string) + name.capacity();
   constexpr size_t kNode = 96;  // Of a map, about.
   bytes_ += archived_.size() * kNode;
   for (auto& [partition, ranges] : ranges_) {
