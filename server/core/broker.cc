@@ -35,11 +35,14 @@ std::string LargestPending(const SubscriptionCatalog::Subscriptions& subscriptio
 // Notes how far the subscriptions are, as far as that is not too much.
 void AddProgress(const SubscriptionCatalog::Subscriptions& subscriptions, HubSettings* settings) {
   constexpr size_t kMaxPartitions = 100'000;
+  // A report holds up deliveries of its subscription.
+  constexpr size_t kMaxReported = 10'000;
   size_t partitions = 0;
   for (const auto& subscription : subscriptions) {
+    const size_t count = subscription->topic()->view()->partitions.size();
+    if (count > kMaxReported || partitions + count > kMaxPartitions) continue;
+    partitions += count;
     const Subscription::Report report = subscription->MakeReport();
-    partitions += report.cursors.size();
-    if (partitions > kMaxPartitions) return;
     auto& [name, settled] = settings->progress.emplace_back();
     name = subscription->name();
     for (const CursorState& cursor : report.cursors) settled.push_back(cursor.acked);
