@@ -15,6 +15,9 @@ using client::Order;
 using client::Outcome;
 using Kind = PipelineState::Kind;
 
+// How long the difference of the two clocks is taken as constant.
+constexpr absl::Duration kWallClockAge = absl::Milliseconds(10);
+
 std::vector<std::string> IdsOf(const std::vector<AnyPipeline>& pipelines) {
   std::vector<std::string> ids;
   for (const AnyPipeline& pipeline : pipelines) ids.push_back(pipeline.id());
@@ -141,7 +144,7 @@ void Engine::TakeNow(Delivered delivered) {
   if (trigger.lane != 0) lanes_.Add(trigger);
   absl::Duration at = clock_.Monotonic();
   const absl::Time appended = std::max(trigger.arrival.append_time, absl::UnixEpoch());
-  const absl::Duration age = std::max(clock_.Now() - appended, absl::ZeroDuration());
+  const absl::Duration age = std::max(NowAt(at) - appended, absl::ZeroDuration());
   for (Line* const line : wanted) {
     Counters& counters = line->runtime.counters();
     counters.units.Add(1);
@@ -167,6 +170,14 @@ void Engine::TakeNow(Delivered delivered) {
     at = after;
   }
   progress_.Watch();
+}
+
+absl::Time Engine::NowAt(absl::Duration monotonic) {
+  if (monotonic - wall_read_at_ >= kWallClockAge) {
+    wall_read_at_ = monotonic;
+    wall_at_zero_ = clock_.Now() - monotonic;
+  }
+  return wall_at_zero_ + monotonic;
 }
 
 void Engine::Finish(Task& task) {

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <random>
 #include <string>
@@ -106,6 +107,9 @@ class Engine : private CommitQueue::Owner, private ViewKeeper::Owner {
   Engine(const ProcessorOptions& options, Host& host, const Clock& clock, uint64_t seed);
 
   void AddView(const std::shared_ptr<View>& view);
+  // The time of the wall clock, from that of the monotonic one: reading a clock for each event is
+  // expensive.
+  absl::Time NowAt(absl::Duration monotonic);
   // Its place among the events of its key, if a pipeline that wants it asks for it.
   uint64_t LaneOf(const Trigger& trigger) const;
 
@@ -129,8 +133,8 @@ class Engine : private CommitQueue::Owner, private ViewKeeper::Owner {
 
   // ViewKeeper::Owner.
   void TakeNow(Delivered delivered) override;
-  int64_t LowestInFlight(uint32_t partition, int64_t otherwise) const override {
-    return events_.LowestOffset(partition, otherwise);
+  void LowerToInFlight(std::map<uint32_t, int64_t>& offsets) const override {
+    events_.LowerToInFlight(offsets);
   }
   void ReadBack(uint32_t partition, int64_t from, int64_t to,
                 absl::AnyInvocable<void(absl::Status) &&> done) override;
@@ -155,6 +159,8 @@ class Engine : private CommitQueue::Owner, private ViewKeeper::Owner {
   ProgressWatch progress_;
   uint64_t session_ = 0;
   bool draining_ = false;
+  absl::Duration wall_read_at_ = -absl::InfiniteDuration();
+  absl::Time wall_at_zero_;
 
   OpenReplies replies_;
 };

@@ -56,15 +56,14 @@ void InFlightEvents::Remove(Trigger& trigger) {
   if (owned->bytes <= kMaxReusedBytes) free_.push_back(std::move(owned));
 }
 
-int64_t InFlightEvents::LowestOffset(uint32_t partition, int64_t otherwise) const {
-  int64_t lowest = otherwise;
+void InFlightEvents::LowerToInFlight(std::map<uint32_t, int64_t>& offsets) const {
+  if (offsets.empty()) return;
   for (const Trigger* trigger = oldest_; trigger != nullptr; trigger = trigger->next) {
     const Arrival& arrival = trigger->arrival;
-    if (arrival.partition == partition && !arrival.replayed) {
-      lowest = std::min(lowest, arrival.offset);
-    }
+    if (arrival.replayed) continue;
+    const auto it = offsets.find(arrival.partition);
+    if (it != offsets.end()) it->second = std::min(it->second, arrival.offset);
   }
-  return lowest;
 }
 
 void InFlightEvents::Supersede(const Delivered& delivered) {

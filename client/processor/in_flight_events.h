@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <vector>
 
@@ -27,8 +28,8 @@ class InFlightEvents {
   bool empty() const { return oldest_ == nullptr; }
   // In the order in which they came: `next` is the one after it.
   const Trigger* oldest() const { return oldest_; }
-  // Of the partition, without those that are replayed; or `otherwise`.
-  int64_t LowestOffset(uint32_t partition, int64_t otherwise) const;
+  // Lowers the offset of each partition to its lowest one here, without replayed events.
+  void LowerToInFlight(std::map<uint32_t, int64_t>& offsets) const;
 
   // If the event is there: the former delivery is lost. To be called for each event that comes.
   void Supersede(const Delivered& delivered);

@@ -10,13 +10,14 @@ Strand::Strand(const Clock& clock, std::function<void()> on_idle)
 Strand::~Strand() { Stop(); }
 
 void Strand::Start() {
+  has_thread_ = true;
   thread_ = std::thread([this] { ThreadMain(); });
 }
 
 void Strand::Stop() {
   {
     MutexLock lock(mutex_);
-    stopping_ = true;
+    state_.fetch_or(kStopping);
   }
   wake_.NotifyAll();
   if (thread_.joinable()) thread_.join();
@@ -27,49 +28,48 @@ void Strand::Post(Work work) {
     MutexLock lock(mutex_);
     posted_.push_back(std::move(work));
     // The thread that is the strand looks for more work before it leaves.
-    if (entered_ || posted_.size() > 1) return;
+    if ((state_.fetch_or(kPosted) & (kEntered | kPosted)) != 0) return;
   }
   wake_.NotifyOne();
 }
 
 absl::Duration Strand::next_due() const {
-  MutexLock lock(mutex_);
-  return next_due_;
-}
-
-bool Strand::Enter() {
-  MutexLock lock(mutex_);
-  if (entered_) return false;
-  entered_ = true;
-  return true;
+  const int64_t due = next_due_.load();
+  return due == kNever ? absl::InfiniteDuration() : absl::Nanoseconds(due);
 }
 
 void Strand::Leave() {
-  for (;;) {
-    RunTimers();
-    {
-      MutexLock lock(mutex_);
-      batch_.swap(posted_);
-    }
-    if (!batch_.empty()) {
-      for (Work& work : batch_) std::move(work)();
-      batch_.clear();
-      continue;
+  if (!has_thread_) RunTimers();
+  do {
+    while (const uint32_t state = state_.load() & (kPosted | kDue)) {
+      if ((state & kPosted) != 0) RunPosted();
+      // What was posted may take long, and add timers.
+      state_.fetch_and(~kDue);
+      RunTimers();
     }
     on_idle_();
-    const absl::Duration due = timers_.empty() ? absl::InfiniteDuration() : timers_.begin()->first;
+  } while (!TryLeave());
+}
+
+void Strand::RunPosted() {
+  {
     MutexLock lock(mutex_);
-    if (!posted_.empty()) continue;
-    next_due_ = due;
-    entered_ = false;
-    if (due < wakes_at_) wake_.NotifyOne();
-    return;
+    batch_.swap(posted_);
+    state_.fetch_and(~kPosted);
   }
+  for (Work& work : batch_) std::move(work)();
+  batch_.clear();
+}
+
+void Strand::At(absl::Duration when, Work work) {
+  int64_t due = absl::ToInt64Nanoseconds(when);
+  if (absl::Nanoseconds(due) < when && due != kNever) ++due;  // Not before its time.
+  timers_.emplace(due, std::move(work));
 }
 
 void Strand::RunTimers() {
   if (timers_.empty()) return;
-  const absl::Duration now = clock_.Monotonic();
+  const int64_t now = absl::ToInt64Nanoseconds(clock_.Monotonic());
   while (!timers_.empty() && timers_.begin()->first <= now) {
     Work work = std::move(timers_.begin()->second);
     timers_.erase(timers_.begin());
@@ -77,25 +77,53 @@ void Strand::RunTimers() {
   }
 }
 
+bool Strand::TryLeave() {
+  const int64_t due = timers_.empty() ? kNever : timers_.begin()->first;
+  if (next_due_.load(std::memory_order_relaxed) != due) next_due_.store(due);
+  uint32_t state = kEntered;
+  while (!state_.compare_exchange_weak(state, state & kStopping)) {
+    if ((state & (kPosted | kDue)) != 0) return false;
+    // Otherwise the strand stops, or the exchange failed for nothing.
+  }
+  if (due < wakes_at_.load() || (state & kStopping) != 0) {
+    // The thread holds the mutex until it sleeps.
+    { MutexLock lock(mutex_); }
+    wake_.NotifyAll();
+  }
+  return true;
+}
+
 void Strand::ThreadMain() {
-  for (;;) {
-    {
-      MutexLock lock(mutex_);
-      while (entered_ || (posted_.empty() && clock_.Monotonic() < next_due_)) {
-        if (stopping_ && !entered_) return;
-        // The thread that is the strand checks timers itself, and wakes this one for the rest.
-        wakes_at_ = entered_ ? absl::InfiniteDuration() : next_due_;
-        if (wakes_at_ == absl::InfiniteDuration()) {
-          wake_.Wait(mutex_);
-        } else {
-          wake_.WaitFor(mutex_, std::min(next_due_ - clock_.Monotonic(), absl::Hours(1)));
-        }
-      }
-      wakes_at_ = absl::ZeroDuration();  // Awake.
-      entered_ = true;
-    }
+  while (AwaitTurn()) {
+    RunTimers();
     Leave();
   }
+}
+
+bool Strand::AwaitTurn() {
+  MutexLock lock(mutex_);
+  for (;;) {
+    const int64_t due = next_due_.load();
+    const int64_t now = absl::ToInt64Nanoseconds(clock_.Monotonic());
+    const bool is_due = due <= now;
+    uint32_t state = state_.load();
+    if ((state & kPosted) != 0 || is_due) {
+      if (Enter()) break;
+      // Whoever is the strand now does it.
+      if (is_due && (state_.fetch_or(kDue) & kEntered) == 0) continue;
+    } else if ((state & (kStopping | kEntered)) == kStopping) {
+      return false;
+    }
+    wakes_at_.store(is_due ? kNever : due);
+    if (next_due_.load() != due) continue;
+    if (is_due || due == kNever) {
+      wake_.Wait(mutex_);
+    } else {
+      wake_.WaitFor(mutex_, std::min(absl::Nanoseconds(due - now), absl::Hours(1)));
+    }
+  }
+  wakes_at_.store(0);
+  return true;
 }
 
 }  // namespace eventhub::processor::internal

@@ -1,7 +1,10 @@
 // The strand of a processor: runs its work on one thread at a time, and its timers.
 #pragma once
 
+#include <atomic>
+#include <cstdint>
 #include <functional>
+#include <limits>
 #include <map>
 #include <thread>
 #include <utility>
@@ -31,7 +34,8 @@ class Strand {
   Strand(const Strand&) = delete;
   Strand& operator=(const Strand&) = delete;
 
-  // Starts the strand's thread. Without it, work runs only in Run and RunDue.
+  // Starts the strand's thread; to be called before Run and Post. Without it, work runs only in Run
+  // and RunDue, and so do timers.
   void Start();
   // Runs the work that was posted, and nothing more; timers are dropped. Must not be called on the
   // strand.
@@ -56,34 +60,54 @@ class Strand {
   }
 
   // Runs `work` at `when`, by the monotonic clock. On the strand only.
-  void At(absl::Duration when, Work work) { timers_.emplace(when, std::move(work)); }
+  void At(absl::Duration when, Work work);
   // When the next timer is due; infinite if there is none.
   absl::Duration next_due() const;
 
  private:
+  static constexpr int64_t kNever = std::numeric_limits<int64_t>::max();
+
+  // The bits of `state_`.
+  static constexpr uint32_t kEntered = 1;  // A thread is the strand.
+  static constexpr uint32_t kPosted = 2;   // `posted_` is not empty.
+  static constexpr uint32_t kDue = 4;      // Timers are due, but another thread is the strand.
+  static constexpr uint32_t kStopping = 8;
+
   // Whether this thread is the strand now.
-  bool Enter();
+  bool Enter() { return (state_.fetch_or(kEntered) & kEntered) == 0; }
   // Runs all waiting work; then the thread is no longer the strand.
   void Leave();
+  void RunPosted();
   void RunTimers();
+  // Whether this thread is no longer the strand; false if there is more to do.
+  bool TryLeave();
   void ThreadMain();
+  // Waits, as the strand's own thread, until it has to be the strand; returns whether it is, or
+  // false if it is to end.
+  bool AwaitTurn();
 
   const Clock& clock_;
   const std::function<void()> on_idle_;
   std::thread thread_;  // Used by Start and Stop only.
+  bool has_thread_ = false;
 
   // On the strand only.
-  std::multimap<absl::Duration, Work> timers_;
+  std::multimap<int64_t, Work> timers_;  // By when they are due, in nanoseconds.
   std::vector<Work> batch_;
 
-  mutable Mutex mutex_;
+  // A thread enters and leaves without the mutex and, if it has a thread of its own for timers,
+  // without asking for the time: both happen for each event. kPosted and kStopping are set with the
+  // mutex held, so that the strand's own thread misses none before it sleeps.
+  std::atomic<uint32_t> state_ = 0;
+  // In nanoseconds: the first timer as of the last time a thread left, and when the sleeping thread
+  // wakes up; 0: it is awake. Who leaves writes the one and reads the other; the thread writes and
+  // reads them in the opposite order, so that one of them notices an earlier timer.
+  std::atomic<int64_t> next_due_ = kNever;
+  std::atomic<int64_t> wakes_at_ = 0;
+
+  Mutex mutex_;
   CondVar wake_;
   std::vector<Work> posted_ ABSL_GUARDED_BY(mutex_);
-  bool entered_ ABSL_GUARDED_BY(mutex_) = false;
-  bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
-  absl::Duration next_due_ ABSL_GUARDED_BY(mutex_) = absl::InfiniteDuration();
-  // When the sleeping thread wakes up; 0: it is awake.
-  absl::Duration wakes_at_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace eventhub::processor::internal

@@ -242,8 +242,9 @@ PositionsInView ViewKeeper::PositionsOf(const View& view,
     const auto reads = reads_.find(number);
     if (partition.state == State::kReading && reads != reads_.end() && reads->second > 1) continue;
     const int64_t taken = partition.state == State::kReady ? partition.end : partition.read_to;
-    at.positions[number] = std::min(taken, owner_.LowestInFlight(number, taken));
+    at.positions[number] = taken;
   }
+  owner_.LowerToInFlight(at.positions);
   return at;
 }
 

@@ -42,9 +42,8 @@ class ViewKeeper {
     virtual ~Owner() = default;
     // Called when the event may be processed.
     virtual void TakeNow(Delivered delivered) = 0;
-    // The lowest offset of the partition in flight, without replayed events; `otherwise` if there
-    // is none.
-    virtual int64_t LowestInFlight(uint32_t partition, int64_t otherwise) const = 0;
+    // Lowers the offset of each partition to the lowest one in flight, without replayed events.
+    virtual void LowerToInFlight(std::map<uint32_t, int64_t>& offsets) const = 0;
     virtual void ReadBack(uint32_t partition, int64_t from, int64_t to,
                           absl::AnyInvocable<void(absl::Status) &&> done) = 0;
     virtual void Block(absl::AnyInvocable<void() &&> work, absl::AnyInvocable<void() &&> done) = 0;

@@ -21,23 +21,28 @@ class Counter {
   std::atomic<int64_t> value_ = 0;
 };
 
-// In seconds, because the sum of the ages of a million events of a day exceeds 64 bits of
-// nanoseconds.
+// A floating-point number, because the sum of the ages of a million events of a day exceeds 64 bits
+// of nanoseconds.
 class TimeCounter {
  public:
   void Add(absl::Duration amount) {
-    seconds_.store(seconds_.load(std::memory_order_relaxed) + absl::ToDoubleSeconds(amount),
-                   std::memory_order_relaxed);
+    nanoseconds_.store(nanoseconds_.load(std::memory_order_relaxed) + Nanoseconds(amount),
+                       std::memory_order_relaxed);
   }
   void Set(absl::Duration value) {
-    seconds_.store(absl::ToDoubleSeconds(value), std::memory_order_relaxed);
+    nanoseconds_.store(Nanoseconds(value), std::memory_order_relaxed);
   }
   absl::Duration duration() const {
-    return absl::Seconds(seconds_.load(std::memory_order_relaxed));
+    return absl::Nanoseconds(nanoseconds_.load(std::memory_order_relaxed));
   }
 
  private:
-  std::atomic<double> seconds_ = 0;
+  // Faster than absl::ToDoubleNanoseconds, which divides.
+  static double Nanoseconds(absl::Duration value) {
+    return static_cast<double>(absl::ToInt64Nanoseconds(value));
+  }
+
+  std::atomic<double> nanoseconds_ = 0;
 };
 
 // See PipelineCounters.
