@@ -7,7 +7,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
 readonly stages_for_people=(packages format lint dev)
 readonly all_stages=("${stages_for_people[@]}" standalone asan tsan tidy)
 readonly node_packages=("@bufbuild/buf@1.75.0" "@grpc/grpc-js@1" "@grpc/proto-loader@0.8" "@duckdb/node-api@1.5.6-r.1")
-readonly fuzz_seconds=${EVENTHUB_TEST_FUZZ_SECONDS:-10}
+readonly fuzz_seconds=${EVENTHUB_TEST_FUZZ_SECONDS:-5}
 jobs=$(nproc)
 
 usage() {
@@ -41,7 +41,7 @@ Examples:
                                   single tests, once `dev` has been built
 
 Environment:
-  EVENTHUB_TEST_FUZZ_SECONDS   how long each fuzz target runs (default 10)
+  EVENTHUB_TEST_FUZZ_SECONDS   how long each fuzz target runs (default 5)
 USAGE
 }
 
