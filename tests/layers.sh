@@ -28,7 +28,7 @@ for part in wire json; do
 done
 forbid server/filter 'server/(core|link|rpc|main)/|storage/[a-z_0-9]+\.h|client/|grpc|rocksdb/|eventhub/v1/.*\.grpc\.pb' \
   'filter knows messages, wire and base'
-for floor in store object manifest read; do
+for floor in store object manifest read merge columns; do
   if [[ ! -d server/lake/$floor ]]; then continue; fi
   forbid server/lake/$floor 'server/(core|link|rpc|main|filter|lake/archive)/|storage/[a-z_0-9]+\.h|client/|grpc|rocksdb/|eventhub/v1/.*\.grpc\.pb' \
     'the lake is read without a hub: it knows messages, wire, json and base'
@@ -37,9 +37,11 @@ forbid server/lake/archive 'server/(link|rpc|main|filter)/|client/|grpc|rocksdb/
   'the archiver knows the core and the lake'
 forbid server/lake/restore 'server/(link|rpc|main|filter)/|client/|grpc|rocksdb/|eventhub/v1/.*\.grpc\.pb' \
   'a restore knows the core and the lake'
-forbid server/lake/store 'server/lake/(object|manifest|read)/|eventhub/v1/' 'stores know bytes alone'
-forbid server/lake/object 'server/lake/(manifest|read)/' 'an object knows no manifest'
-forbid server/lake/manifest 'server/lake/read/' 'manifests are below reading'
+forbid server/lake/store 'server/lake/(object|manifest|read|merge|columns)/|eventhub/v1/' 'stores know bytes alone'
+forbid server/lake/object 'server/lake/(manifest|read|merge|columns)/' 'an object knows no manifest'
+forbid server/lake/manifest 'server/lake/(read|merge|columns)/' 'manifests are below reading'
+forbid server/lake/read 'server/lake/(merge|columns)/' 'reading is below merging'
+forbid server/lake/columns 'server/lake/(read|merge)/' 'columns are made of objects, by manifests'
 forbid server/link 'server/(rpc|main)/|client/|grpc|rocksdb/|eventhub/v1/.*\.grpc\.pb' \
   'links know the core, and the public headers of the client'
 forbid server/rpc 'server/main/|client/|rocksdb/' 'rpc knows the core and links only'

@@ -18,6 +18,7 @@
 #include "absl/strings/strip.h"
 #include "server/lake/archive/lake_archive.h"
 #include "server/lake/archive/lake_history.h"
+#include "server/lake/store/open_store.h"
 #include "server/main/machine_memory.h"
 #include "server/main/memory_plan.h"
 #include "storage/base/status_macros.h"
@@ -158,6 +159,12 @@ ABSL_FLAG(Bytes, lake_rate, Bytes{0},
           "How much is archived per second, over all topics. 0: without limit.");
 ABSL_FLAG(int, lake_read_threads, 4,
           "Threads that read from the lake for readers of events that retention has deleted here.");
+ABSL_FLAG(bool, lake_merge, true,
+          "Merge the small objects of an hour, once it is over, into objects of 64MiB of lines.");
+ABSL_FLAG(Bytes, lake_merge_rate, Bytes{16ull << 20},
+          "How much is merged per second, before compression. 0: without limit.");
+ABSL_FLAG(absl::Duration, lake_merge_grace, absl::Hours(1),
+          "How long the files of merged objects stay for readers that still use them.");
 ABSL_FLAG(int, disk_threads, 4, "Threads that read from disk for readers that have fallen behind.");
 ABSL_FLAG(absl::Duration, retention_interval, absl::Seconds(30),
           "How often topics are trimmed to their retention.");
@@ -262,12 +269,20 @@ absl::Status CheckFlags() {
   if (absl::GetFlag(FLAGS_shutdown_grace) < absl::ZeroDuration()) {
     return Invalid("shutdown_grace", "must be 0 or more");
   }
+  if (const std::string lake = absl::GetFlag(FLAGS_lake); !lake.empty()) {
+    const absl::Status valid = lake::CheckStoreLocation(lake);
+    if (!valid.ok()) return Invalid("lake", valid.message());
+  }
   RETURN_IF_ERROR(CheckPositive("lake_flush_interval", absl::GetFlag(FLAGS_lake_flush_interval)));
   RETURN_IF_ERROR(CheckAtLeast("lake_max_lag", absl::GetFlag(FLAGS_lake_max_lag), kMiB));
   if (absl::GetFlag(FLAGS_lake_max_lag_age) < absl::ZeroDuration()) {
     return Invalid("lake_max_lag_age", "must be 0 or more");
   }
   RETURN_IF_ERROR(CheckPart("lake_rate", absl::GetFlag(FLAGS_lake_rate), kMiB));
+  RETURN_IF_ERROR(CheckPart("lake_merge_rate", absl::GetFlag(FLAGS_lake_merge_rate), kMiB));
+  if (absl::GetFlag(FLAGS_lake_merge_grace) < absl::ZeroDuration()) {
+    return Invalid("lake_merge_grace", "must be 0 or more");
+  }
   RETURN_IF_ERROR(
       CheckOneOf("lake_when_behind", absl::GetFlag(FLAGS_lake_when_behind), {"refuse", "drop"}));
   RETURN_IF_ERROR(CheckPositive("retention_interval", absl::GetFlag(FLAGS_retention_interval)));
@@ -292,10 +307,31 @@ void ConfigureLake(ServerOptions& server) {
   if (location.empty()) return;
   server.broker.archive = ArchiveOptions{
       .location = location, .schedule = {.interval = absl::GetFlag(FLAGS_lake_flush_interval)}};
-  const LakeArchiveOptions options{.hub = "",
-                                   .description = DescribeHost(server.listen),
-                                   .takeover = absl::GetFlag(FLAGS_lake_takeover),
-                                   .drops = lag.drop};
+  server.lake_read_threads = absl::GetFlag(FLAGS_lake_read_threads);
+  server.archiver.settings_interval = absl::GetFlag(FLAGS_lake_flush_interval);
+  server.archiver.bytes_per_second = absl::GetFlag(FLAGS_lake_rate).value;
+}
+
+// How objects are merged, in `memory` bytes.
+LakeMergerOptions MergerOptions(size_t memory) {
+  // What an event of a merged object takes: its keys.
+  constexpr uint64_t kMergedEventBytes = 24;
+  LakeMergerOptions options;
+  options.topic.merge.frame_memory = memory / 8 * 5;
+  options.topic.limits.events = memory / 8 * 3 / kMergedEventBytes;
+  options.topic.grace = absl::GetFlag(FLAGS_lake_merge_grace);
+  options.bytes_per_second = absl::GetFlag(FLAGS_lake_merge_rate).value;
+  return options;
+}
+
+void ConfigureLakeTarget(ServerOptions& server, size_t merge_bytes) {
+  if (!server.broker.archive.has_value()) return;
+  const std::string location = server.broker.archive->location;
+  LakeArchiveOptions options{.hub = "",
+                             .description = DescribeHost(server.listen),
+                             .takeover = absl::GetFlag(FLAGS_lake_takeover),
+                             .drops = absl::GetFlag(FLAGS_lake_when_behind) == "drop"};
+  if (absl::GetFlag(FLAGS_lake_merge)) options.merger = MergerOptions(merge_bytes);
   server.open_lake = [location, options](const std::string& hub_id, const Clock& clock,
                                          MemoryMeter& history) -> absl::StatusOr<OpenedLake> {
     LakeArchiveOptions ours = options;
@@ -305,9 +341,6 @@ void ConfigureLake(ServerOptions& server) {
     ASSIGN_OR_RETURN(lake.history, LakeHistory::Open(location, hub_id, history));
     return lake;
   };
-  server.lake_read_threads = absl::GetFlag(FLAGS_lake_read_threads);
-  server.archiver.settings_interval = absl::GetFlag(FLAGS_lake_flush_interval);
-  server.archiver.bytes_per_second = absl::GetFlag(FLAGS_lake_rate).value;
 }
 
 // Divides the limit into shares, except those set by flags.
@@ -331,6 +364,7 @@ absl::Status PlanMemory(ServerOptions& server) {
   plan.in_flight_per_connection = plan.in_flight / 8;
   take(absl::GetFlag(FLAGS_max_in_flight_per_connection), &plan.in_flight_per_connection);
   plan.ApplyTo(server);
+  ConfigureLakeTarget(server, plan.merge);
   const int partitions = absl::GetFlag(FLAGS_max_partitions);
   if (partitions != 0) server.broker.max_partitions = static_cast<size_t>(partitions);
   const int streams = absl::GetFlag(FLAGS_max_streams);

@@ -165,6 +165,10 @@ int Serve(Config config) {
                    std::string(status.message()));
     }
   };
+  config.server.archiver.report_upkeep = [](const std::vector<std::string>& findings) {
+    for (const std::string& finding : findings) spdlog::warn("lake: {}", finding);
+    if (findings.empty()) spdlog::info("lake: nothing needs attention any more");
+  };
   config.server.on_shed = [](size_t connections) {
     spdlog::warn("memory is short: closed {} connections to free it", connections);
   };

@@ -40,13 +40,14 @@ MemoryPlan MemoryPlan::For(size_t limit, bool has_lake) {
   if (!has_lake) return plan;
   plan.archive = std::min(limit / 32, 128 * kMiB);
   plan.history = std::min(limit / 32, 64 * kMiB);
+  plan.merge = std::clamp(limit / 64, 4 * kMiB, 64 * kMiB);
   return plan;
 }
 
 size_t MemoryPlan::Sum() const {
   return in_flight + copies + frames + tail_cache + WriteMemory(write_buffer) + block_cache +
          partitions + pending + settlements + readers + producers + filters + links + streams +
-         archive + history;
+         archive + history + merge;
 }
 
 void MemoryPlan::ApplyTo(ServerOptions& server) const {

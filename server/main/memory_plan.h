@@ -29,6 +29,7 @@ struct MemoryPlan {
   size_t streams = 0;       // Streams, even idle ones.
   size_t archive = 0;       // Objects being written to the lake; 0 without a lake.
   size_t history = 0;       // What is read from the lake; 0 without a lake.
+  size_t merge = 0;         // Objects of the lake that are merged; likewise.
 
   static MemoryPlan For(size_t limit, bool has_lake = false);
 

@@ -106,7 +106,7 @@ class ArchiveTest(unittest.TestCase):
         topic = self.hub.describe()
         self.assertEqual(topic["partition_list"][0]["start_offset"], 0)
         self.assertIn("kept beyond retention", topic["findings"][0])
-        self.assertIn("the lake is behind: topic t", self.ok("health"))
+        self.assertIn("the lake: topic t", self.ok("health"))
         self.hub.mend_lake()
         self.eventually(lambda: self.hub.describe()["partition_list"][0]["start_offset"] == 2)
         self.assertEqual(self.hub.describe()["lake"]["missing_events"], 0)
@@ -209,6 +209,47 @@ class ArchiveTest(unittest.TestCase):
         self.assertEqual(self.hub.publish("b").code, 0)
         self.eventually(
             lambda: "was taken over by hub" in self.hub.describe()["lake"]["last_error"])
+
+    def verify(self, code, *flags):
+        result = self.hub.run("lake", f"--lake={self.hub.lake}", "verify", *flags)
+        self.assertEqual(result.code, code, result.err)
+        return result.err.decode()
+
+    def test_the_lake_is_repaired_from_the_log(self):
+        self.ok("topics", "create", "t", "--partitions=2")
+        for i in range(3):
+            self.assertEqual(self.hub.publish(f"a{i}", f"b{i}").code, 0)
+            self.eventually(self.archived)
+        files = self.ok("lake", f"--lake={self.hub.lake}", "files").splitlines()
+        self.assertGreater(len(files), 2)
+        before = []
+        for file in files:
+            with open(file, "rb") as stored:
+                before.append(stored.read())
+        os.remove(files[0])
+        with open(files[1], "r+b") as damaged:
+            damaged.seek(9)
+            damaged.write(b"damage")
+        orphan = os.path.join(os.path.dirname(files[0]), f"{1:020}-{0:016x}.ndjson.zst")
+        for path in (orphan, os.path.join(os.path.dirname(files[0]), "stray")):
+            with open(path, "wb"):
+                pass
+            os.utime(path, (1, 1))
+        self.assertIn("2 problems", self.verify(1))
+        self.assertIn("--yes removes 1 orphan", self.verify(0, "--repair"))
+        for file, content in zip(files, before):
+            with open(file, "rb") as stored:
+                self.assertEqual(stored.read(), content)
+        self.assertIn("removed 1 orphan", self.verify(0, "--repair", "--yes"))
+        self.assertFalse(os.path.exists(orphan))
+        self.assertTrue(os.path.exists(os.path.join(os.path.dirname(files[0]), "stray")))
+        self.assertIn("--yes is for --repair", self.verify(2, "--yes"))
+        # Events that the log does not have any more cannot be written again.
+        self.ok("topics", "update", "t", "--max-age=1s", "--yes")
+        self.eventually(lambda: all(p["start_offset"] == p["end_offset"]
+                                    for p in self.hub.describe()["partition_list"]))
+        os.remove(files[0])
+        self.assertIn("not rebuilt: ", self.verify(1, "--repair"))
 
     def test_the_setting_is_part_of_topologies(self):
         path = f"{self.hub.directory}/topology.yaml"

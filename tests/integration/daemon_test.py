@@ -119,6 +119,12 @@ class FlagsTest(DaemonTest):
                 ("disk_threads", "0"), ("disk_threads", "257"), ("disk_threads", "two"),
                 ("retention_interval", "0"), ("retention_interval", "30"),
                 ("compaction_interval", "0"),
+                ("lake", "ftp://bucket"), ("lake", "s3://"),
+                ("lake_flush_interval", "0"), ("lake_flush_interval", "soon"),
+                ("lake_max_lag", "1023KiB"), ("lake_max_lag_age", "-1s"),
+                ("lake_when_behind", "wait"), ("lake_rate", "1"), ("lake_takeover", "perhaps"),
+                ("lake_merge", "perhaps"), ("lake_merge_rate", "1"),
+                ("lake_merge_grace", "-1s"),
                 ("producer_expiry", "-1s"), ("shutdown_grace", "-1s"), ("shutdown_grace", "soon"),
                 ("drop_after_damage", "maybe")]:
             with self.subTest(flag=flag, value=value):

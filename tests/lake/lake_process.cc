@@ -1,9 +1,10 @@
 // Writes a lake without a hub, for tests of the command line and of other tools that read lakes:
 //
-//     lake_process DIRECTORY TOPIC EVENTS PARTITIONS
+//     lake_process DIRECTORY TOPIC EVENTS PARTITIONS [TIME]
 //
-// One object an hour, 100 events each at most, from 2025-11-24T16 on; checkpoints as a hub makes
-// them. Events have the ids id-0, id-1, …, in the order of their append times, one a second.
+// One object an hour, 100 events each at most, from 2025-11-24T16 or the given time on, in addition
+// to what the topic has; checkpoints as a hub makes them. Events have the ids id-0, id-1, …, in the
+// order of their append times, one a second.
 #include <algorithm>
 #include <cstdint>
 #include <cstdio>
@@ -29,22 +30,26 @@ namespace {
 constexpr int64_t kFirstHour = 490'000;
 constexpr int kEventsPerHour = 100;
 
+// By partition.
+using FirstOffsets = std::map<uint32_t, int64_t>;
+
 absl::Status WriteHour(ObjectStore& store, const LakeTopic& topic, int64_t hour, int first, int end,
-                       int partitions, ManifestWriter& manifest, absl::Time now) {
+                       int partitions, FirstOffsets& offsets, ManifestWriter& manifest,
+                       absl::Time now) {
   std::map<uint32_t, std::vector<int>> numbers;
   for (int i = first; i < end; ++i) numbers[static_cast<uint32_t>(i % partitions)].push_back(i);
   ObjectPlan plan{.topic = topic, .sequence = manifest.next_sequence(), .hour = hour, .ranges = {}};
   for (const auto& [partition, events] : numbers) {
     plan.ranges.push_back({.partition = partition,
-                           .begin = events.front() / partitions,
-                           .end = events.back() / partitions + 1});
+                           .begin = offsets[partition] + events.front() / partitions,
+                           .end = offsets[partition] + events.back() / partitions + 1});
   }
   ASSIGN_OR_RETURN(const auto writer, ObjectWriter::Create(store, plan));
   for (const auto& [partition, events] : numbers) {
     for (const int i : events) {
       const int64_t micros = absl::ToUnixMicros(HourStart(hour) + absl::Seconds(i - first));
-      RETURN_IF_ERROR(
-          writer->Add({partition, i / partitions, micros}, PlainEvent(i).SerializeAsString()));
+      RETURN_IF_ERROR(writer->Add({partition, offsets[partition] + i / partitions, micros},
+                                  PlainEvent(i).SerializeAsString()));
     }
   }
   ASSIGN_OR_RETURN(const ObjectRecord record, writer->Finish());
@@ -53,20 +58,24 @@ absl::Status WriteHour(ObjectStore& store, const LakeTopic& topic, int64_t hour,
 }
 
 absl::Status WriteLake(const std::string& directory, const std::string& name, int events,
-                       int partitions) {
+                       int partitions, int64_t first_hour) {
   const absl::Time now = HourStart(kFirstHour);
   ASSIGN_OR_RETURN(const auto store,
                    DirectoryStore::Open(directory, DirectoryStore::Mode::kCreate));
   ASSIGN_OR_RETURN(const LakeOwner owner,
                    ClaimLake(*store, {.hub = "hub-1", .description = "test", .now = now}));
   ASSIGN_OR_RETURN(const auto catalog, CatalogWriter::Open(*store, owner));
-  const auto id = static_cast<uint32_t>(catalog->catalog().entries().size() + 1);
+  const CatalogEntry* const known = catalog->catalog().FindName(name);
+  const auto id = known != nullptr ? known->topic.identity.id
+                                   : static_cast<uint32_t>(catalog->catalog().entries().size() + 1);
   ASSIGN_OR_RETURN(const LakeTopic topic, catalog->Ensure(id, name, now));
   ASSIGN_OR_RETURN(const auto manifest, ManifestWriter::Open(*store, topic, owner));
+  FirstOffsets offsets;
+  for (const auto& [partition, archived] : manifest->archived()) offsets[partition] = archived.end;
   for (int first = 0, hour = 0; first < events; first += kEventsPerHour, ++hour) {
-    RETURN_IF_ERROR(WriteHour(*store, topic, kFirstHour + hour, first,
-                              std::min(first + kEventsPerHour, events), partitions, *manifest,
-                              now));
+    RETURN_IF_ERROR(WriteHour(*store, topic, first_hour + hour, first,
+                              std::min(first + kEventsPerHour, events), partitions, offsets,
+                              *manifest, now));
   }
   return absl::OkStatus();
 }
@@ -74,12 +83,15 @@ absl::Status WriteLake(const std::string& directory, const std::string& name, in
 int Main(int argc, char** argv) {
   int events = 0;
   int partitions = 0;
-  if (argc != 5 || !absl::SimpleAtoi(argv[3], &events) || !absl::SimpleAtoi(argv[4], &partitions) ||
-      partitions < 1) {
-    std::fprintf(stderr, "usage: lake_process DIRECTORY TOPIC EVENTS PARTITIONS\n");
+  absl::Time start = HourStart(kFirstHour);
+  std::string error;
+  if (argc < 5 || argc > 6 || !absl::SimpleAtoi(argv[3], &events) ||
+      !absl::SimpleAtoi(argv[4], &partitions) || partitions < 1 ||
+      (argc == 6 && !absl::ParseTime(absl::RFC3339_full, argv[5], &start, &error))) {
+    std::fprintf(stderr, "usage: lake_process DIRECTORY TOPIC EVENTS PARTITIONS [TIME]\n");
     return 2;
   }
-  const absl::Status written = WriteLake(argv[1], argv[2], events, partitions);
+  const absl::Status written = WriteLake(argv[1], argv[2], events, partitions, HourOf(start));
   if (written.ok()) return EXIT_SUCCESS;
   std::fprintf(stderr, "lake_process: %s\n", written.ToString().c_str());
   return EXIT_FAILURE;

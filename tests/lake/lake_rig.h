@@ -35,12 +35,18 @@ class LakeRig {
   explicit LakeRig(ObjectStore& store, const std::string& topic = "orders") : store_(store) {
     const auto owner = ClaimLake(store, {.hub = "hub-1", .description = "test", .now = kNow});
     EXPECT_THAT(owner, IsOk());
+    owner_ = *owner;
     auto catalog = CatalogWriter::Open(store, *owner);
     EXPECT_THAT(catalog, IsOk());
     const auto found = (*catalog)->Ensure(7, topic, kNow);
     EXPECT_THAT(found, IsOk());
     topic_ = *found;
-    auto manifest = ManifestWriter::Open(store, topic_, *owner);
+    Reopen();
+  }
+
+  // Opens the manifest again, as after a crash.
+  void Reopen() {
+    auto manifest = ManifestWriter::Open(store_, topic_, owner_);
     EXPECT_THAT(manifest, IsOk());
     writer_ = *std::move(manifest);
   }
@@ -86,6 +92,7 @@ class LakeRig {
   static inline const absl::Time kNow = absl::UnixEpoch() + absl::Hours(kTestHour);
 
   ObjectStore& store_;
+  LakeOwner owner_;
   LakeTopic topic_;
   std::unique_ptr<ManifestWriter> writer_;
 };

@@ -17,7 +17,7 @@ namespace eventhub::lake {
 // Thread-compatible.
 class MemoryStore final : public ObjectStore {
  public:
-  enum class Call { kCreate, kAppend, kCommit, kPutIfAbsent, kPut, kGet };
+  enum class Call { kCreate, kAppend, kCommit, kPutIfAbsent, kPut, kGet, kDelete };
   // What happens to a call: `status` is returned if it is an error; then the change is made only
   // if `done`.
   struct Fault {
@@ -28,6 +28,8 @@ class MemoryStore final : public ObjectStore {
 
   void set_faults(Plan plan) { plan_ = std::move(plan); }
   std::map<std::string, std::string>& objects() { return objects_; }
+  // Of all objects.
+  void set_modified(absl::Time time) { modified_ = time; }
   uint64_t bytes_read() const { return bytes_read_; }
   int calls() const { return calls_; }
 
@@ -77,14 +79,15 @@ class MemoryStore final : public ObjectStore {
       if (!absl::StartsWith(at->first, prefix)) continue;
       page.more = page.objects.size() == limit;
       if (page.more) break;
-      page.objects.push_back({at->first, at->second.size()});
+      page.objects.push_back({at->first, at->second.size(), modified_});
     }
     return page;
   }
 
   absl::Status Delete(absl::string_view name) override {
-    objects_.erase(std::string(name));
-    return absl::OkStatus();
+    const Fault fault = Ask(Call::kDelete, name);
+    if (fault.status.ok() || fault.done) objects_.erase(std::string(name));
+    return fault.status;
   }
 
   std::string Describe() const override { return "memory"; }
@@ -118,6 +121,7 @@ class MemoryStore final : public ObjectStore {
 
   std::map<std::string, std::string> objects_;
   Plan plan_;
+  absl::Time modified_;
   mutable uint64_t bytes_read_ = 0;
   mutable int calls_ = 0;
 };

@@ -11,6 +11,7 @@
 #include "server/lake/read/count.h"
 #include "server/lake/read/find.h"
 #include "server/lake/read/partition_cursor.h"
+#include "server/lake/read/repair.h"
 #include "server/lake/read/topic_cursor.h"
 #include "server/lake/read/verify.h"
 #include "tests/lake/lake_rig.h"
@@ -258,7 +259,60 @@ TEST_F(LakeRead, VerifyFindsOrphans) {
   EXPECT_THAT(report.problems, IsEmpty());
   EXPECT_EQ(report.orphan_count, 2u);
   EXPECT_EQ(report.orphan_bytes, 5u);
-  EXPECT_THAT(report.orphans, Contains(orphan));
+  EXPECT_THAT(report.orphans, Contains(testing::Field(&ObjectInfo::name, orphan)));
+}
+
+TEST_F(LakeRead, RebuildsObjectsByteByByte) {
+  Fill(4, 3, 2);
+  const ObjectRecord record = rig_.Load().objects().at(2);
+  const std::string name = ObjectName(rig_.topic(), record);
+  const std::string content = store_.objects()[name];
+  const auto rebuild = [&](int64_t missing) {
+    return RebuildObject(store_, rig_.topic(), record,
+                         [&](const OffsetRange& range, TakeEvent take) -> absl::Status {
+                           for (const StoredEvent& event : all_) {
+                             if (event.position.partition != range.partition() ||
+                                 event.position.offset < range.begin() ||
+                                 event.position.offset >= range.end() || missing-- == 0) {
+                               continue;
+                             }
+                             const absl::Status taken = take(event.position, event.encoded);
+                             if (!taken.ok()) return taken;
+                           }
+                           return absl::OkStatus();
+                         });
+  };
+  store_.objects()[name] = "damage";
+  EXPECT_THAT(rebuild(2), StatusIs(absl::StatusCode::kFailedPrecondition, "do not make"));
+  EXPECT_EQ(store_.objects()[name], "damage");
+  EXPECT_THAT(rebuild(-1), IsOk());
+  EXPECT_EQ(store_.objects()[name], content);
+}
+
+TEST_F(LakeRead, OldOrphansAreRemoved) {
+  Fill(2, 1, 5);
+  const std::string live = ObjectName(rig_.topic(), rig_.Load().objects().at(1));
+  const std::string orphan = ObjectName(rig_.topic().directory, kTestHour, 1, 99);
+  const std::string next = ObjectName(rig_.topic().directory, kTestHour, 3, 99);
+  const std::string copy = "topic=orders/_columns/date=2025-11-24/0000000000000001.parquet";
+  const std::string stray = "topic=orders/stray";
+  for (const std::string& name : {orphan, next, copy, stray}) store_.objects()[name] = "x";
+  const absl::Time stored = absl::FromUnixSeconds(1000);
+  store_.set_modified(stored);
+  VerifyReport report;
+  ASSERT_THAT(VerifyTopic(store_, rig_.topic(), {}, &report), IsOk());
+  EXPECT_EQ(report.orphan_count, 4u);
+  EXPECT_THAT(RemovableOrphans(rig_.topic(), report.orphans, stored), IsEmpty());
+  std::vector<ObjectInfo> old =
+      RemovableOrphans(rig_.topic(), report.orphans, stored + absl::Seconds(1));
+  EXPECT_EQ(old.size(), 3u);
+  old.push_back({live, 1, stored});  // It was listed meanwhile.
+  EXPECT_EQ(*RemoveOrphans(store_, rig_.topic(), old), 2u);
+  EXPECT_TRUE(store_.objects().contains(live));
+  EXPECT_TRUE(store_.objects().contains(next));
+  EXPECT_TRUE(store_.objects().contains(stray));
+  EXPECT_FALSE(store_.objects().contains(orphan));
+  EXPECT_FALSE(store_.objects().contains(copy));
 }
 
 }  // namespace

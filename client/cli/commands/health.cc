@@ -60,7 +60,7 @@ std::vector<std::string> Shortages(const Context& context) {
   }
   if (stats->lake) {
     for (const std::string& finding : stats->lake->findings) {
-      shortages.push_back(absl::StrCat("the lake is behind: ", finding));
+      shortages.push_back(absl::StrCat("the lake: ", finding));
     }
   }
   return shortages;

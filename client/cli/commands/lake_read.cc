@@ -17,11 +17,13 @@
 #include "client/cli/input/units.h"
 #include "client/cli/output/table.h"
 #include "client/cli/output/terminal.h"
+#include "client/cli/run/lake_repair.h"
 #include "client/cli/run/line_output.h"
 #include "client/cli/run/progress.h"
 #include "server/lake/read/find.h"
 #include "server/lake/read/topic_cursor.h"
 #include "server/lake/read/verify.h"
+#include "server/lake/store/open_store.h"
 #include "storage/base/clock.h"
 #include "storage/base/status_macros.h"
 
@@ -49,10 +51,14 @@ Examples:
 constexpr char kVerifyExamples[] = R"(
 Reads the whole lake and proves it: the manifests leave no offset out and count none twice, every file is there with
 its checksum, and its index agrees with its lines. ORPHANS are files that belong to nothing, of a hub that crashed
-or of files that were replaced; they harm nobody. Exits with 1 if anything is wrong.
+or that a hub is about to list; they harm nobody. Exits with 1 if anything is wrong.
+
+--repair writes damaged and missing files again, from the log of the hub at --address, if it still has their events: only
+if they become what they were, byte for byte. With --yes it also removes orphans that are older than a day.
 
 Examples:
   eventhub lake --lake=/srv/lake verify
+  eventhub lake --lake=/srv/lake verify --repair --yes
   eventhub lake --lake=/srv/lake verify --topic=orders --quick       manifests and sizes only
   eventhub lake --lake=/srv/lake verify --output=json | jq -r '.orphans[]')";
 
@@ -134,21 +140,46 @@ absl::Status Find(const LakeFlags& flags, const FindFlags& find) {
 }
 
 Json ReportJson(const lake::CatalogEntry& entry, const lake::VerifyReport& report) {
+  Json orphans = Json::array();
+  for (const lake::ObjectInfo& orphan : report.orphans) orphans.push_back(orphan.name);
   return {{"topic", entry.topic.name},
           {"directory", entry.topic.directory},
           {"objects", report.objects},
           {"events", report.events},
           {"bytes", report.bytes},
           {"raw_bytes", report.raw_bytes},
+          {"copies", report.copies},
           {"dropped_offsets", report.dropped_offsets},
           {"problem_count", report.problem_count},
           {"problems", report.problems},
           {"orphan_count", report.orphan_count},
           {"orphan_bytes", report.orphan_bytes},
-          {"orphans", report.orphans}};
+          {"orphans", orphans}};
 }
 
-absl::Status Verify(const LakeFlags& flags, bool quick) {
+struct VerifyFlags {
+  bool quick = false;
+  bool repair = false;
+  bool yes = false;
+};
+
+// Repairs, and checks again what was damaged.
+absl::Status Repair(const LakeFlags& flags, const VerifyFlags& verify, const Context& context,
+                    const lake::CatalogEntry& entry, lake::VerifyReport* report,
+                    RepairTally* tally) {
+  const auto store = lake::OpenObjectStore(flags.lake, lake::StoreAccess::kWrite);
+  if (!store.ok()) return store.status();
+  RETURN_IF_ERROR(RepairTopic(**store, entry.topic, *report, context, verify.yes, tally));
+  lake::VerifyReport again;
+  RETURN_IF_ERROR(lake::VerifyTopic(**store, entry.topic, {.contents = !verify.quick}, &again));
+  *report = std::move(again);
+  return absl::OkStatus();
+}
+
+absl::Status Verify(const LakeFlags& flags, const VerifyFlags& verify, const Context& context) {
+  if (verify.yes && !verify.repair) return UsageError("lake verify: --yes is for --repair");
+  const bool quick = verify.quick;
+  RepairTally tally;
   ASSIGN_OR_RETURN(const OpenedLake lake, OpenLake(flags));
   ASSIGN_OR_RETURN(const auto topics, SelectTopics(lake, flags));
   Table table({"TOPIC", ">FILES", ">EVENTS", ">RAW", ">DROPPED", ">ORPHANS", ">PROBLEMS"});
@@ -169,6 +200,10 @@ absl::Status Verify(const LakeFlags& flags, bool quick) {
     };
     const absl::Status read = lake::VerifyTopic(*lake.store, entry.topic, options, &report);
     if (!read.ok()) return OfLake(read);
+    if (verify.repair && (!report.damaged.empty() || report.orphan_count > 0)) {
+      const absl::Status repaired = Repair(flags, verify, context, entry, &report, &tally);
+      if (!repaired.ok()) return OfLake(repaired);
+    }
     problem_count += report.problem_count;
     absl::StrAppend(&json,
                     ReportJson(entry, report).dump(-1, ' ', false, Json::error_handler_t::replace),
@@ -185,6 +220,13 @@ absl::Status Verify(const LakeFlags& flags, bool quick) {
   progress.Finish();
   RETURN_IF_ERROR(WriteOut(flags.json ? json : absl::StrCat(table.Render(), problems)));
   if (!flags.json) std::fprintf(stderr, "read %s\n", progress.Summary().c_str());
+  if (verify.repair) {
+    std::fprintf(stderr, "%srebuilt %s, removed %s\n", tally.text.c_str(),
+                 CountOf(tally.rebuilt, "file").c_str(), CountOf(tally.removed, "orphan").c_str());
+    if (tally.removable > 0) {
+      std::fprintf(stderr, "--yes removes %s\n", CountOf(tally.removable, "orphan").c_str());
+    }
+  }
   if (problem_count == 0) return absl::OkStatus();
   return absl::DataLossError(absl::StrCat("the lake has ", CountOf(problem_count, "problem")));
 }
@@ -253,11 +295,16 @@ void AddLakeReadCommands(CLI::App& group, Context& context, std::shared_ptr<Lake
   SetRun(*find, context, [flags, find_flags] { return Find(*flags, *find_flags); });
 
   CLI::App* verify = AddVerb(group, "verify", "Prove that the lake is whole", kVerifyExamples);
-  const auto quick = std::make_shared<bool>(false);
+  const auto verify_flags = std::make_shared<VerifyFlags>();
   verify->add_option("--topic", flags->topic, "Only this topic")->type_name("TOPIC");
-  verify->add_flag("--quick", *quick, "Check manifests, names and sizes, and read no files");
+  verify->add_flag("--quick", verify_flags->quick,
+                   "Check manifests, names and sizes, and read no files");
+  verify->add_flag("--repair", verify_flags->repair,
+                   "Write damaged files again, from the log of the hub");
+  verify->add_flag("--yes", verify_flags->yes, "With --repair: remove old orphans");
   AddOutputOption(*verify, &flags->json);
-  SetRun(*verify, context, [flags, quick] { return Verify(*flags, *quick); });
+  SetRun(*verify, context,
+         [flags, verify_flags, &context] { return Verify(*flags, *verify_flags, context); });
 }
 
 }  // namespace eventhub::cli

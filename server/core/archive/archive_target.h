@@ -1,6 +1,7 @@
 // The lake, as the broker sees it.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <utility>
@@ -40,6 +41,16 @@ struct HubSettings {
   std::vector<std::pair<std::string, std::vector<Offset>>> progress;
 
   friend bool operator==(const HubSettings& a, const HubSettings& b) = default;
+};
+
+// What a lake does in the background, since the start.
+struct LakeUpkeep {
+  uint64_t merged_objects = 0;  // Small objects that were replaced by larger ones.
+  uint64_t merged_bytes = 0;    // Lines that were copied.
+  uint64_t deleted_objects = 0;
+  uint64_t merge_failures = 0;
+  // What needs attention, in words for people.
+  std::vector<std::string> findings{};
 };
 
 // Thread-safe. Calls for one topic do not overlap. They may block on a disk or a network, and
@@ -90,6 +101,9 @@ class ArchiveTarget {
 
   // Notes what the hub consists of, for a hub that is set up again from the lake.
   virtual absl::Status KeepSettings(const HubSettings& /*settings*/) { return absl::OkStatus(); }
+
+  // Does not block.
+  virtual LakeUpkeep Upkeep() const { return {}; }
 };
 
 }  // namespace eventhub

@@ -111,7 +111,13 @@ Archives::Counters::Counters(Metrics& metrics)
                                   "Attempts to archive events that failed.")),
       missing(metrics.AddCounter("eventhub_archive_missing_events_total",
                                  "Events that were deleted before the lake had them, as far as "
-                                 "later ones are archived.")) {}
+                                 "later ones are archived.")),
+      merged(metrics.AddCounter("eventhub_lake_merged_objects_total",
+                                "Small objects of the lake that were merged into larger ones.")),
+      merged_bytes(metrics.AddCounter("eventhub_lake_merged_bytes_total",
+                                      "The size of their lines, without compression.")),
+      merge_failures(metrics.AddCounter("eventhub_lake_merge_failures_total",
+                                        "Attempts to merge objects that failed.")) {}
 
 Archives::Archives(const ArchiveOptions& options, const TopicCatalog& topics, const LogStore& store,
                    LogWriter& writer, const Clock& clock, Metrics& metrics,
@@ -415,6 +421,14 @@ void Archives::Stop() {
   for (const auto& archive : all) archive->FailFlushes(NotRunning());
 }
 
+void Archives::NoteUpkeep(LakeUpkeep upkeep) {
+  MutexLock lock(mutex_);
+  counters_.merged.Add(upkeep.merged_objects - upkeep_.merged_objects);
+  counters_.merged_bytes.Add(upkeep.merged_bytes - upkeep_.merged_bytes);
+  counters_.merge_failures.Add(upkeep.merge_failures - upkeep_.merge_failures);
+  upkeep_ = std::move(upkeep);
+}
+
 v1::ArchiveStatus Archives::Describe(const std::shared_ptr<Topic>& topic) {
   return Of(topic)->Describe(clock_.Monotonic());
 }
@@ -472,6 +486,8 @@ void Archives::AddTo(v1::GetStatsResponse* stats) {
       lake.add_findings(absl::StrCat("topic ", archive->topic()->name(), ": ", finding));
     }
   }
+  MutexLock lock(mutex_);
+  for (const std::string& finding : upkeep_.findings) lake.add_findings(finding);
 }
 
 }  // namespace eventhub

@@ -93,6 +93,9 @@ class Archives {
   // Ends flushes, now and later. Called when nothing archives any more.
   void Stop();
 
+  // Takes over what the lake says of its upkeep, for reports.
+  void NoteUpkeep(LakeUpkeep upkeep);
+
   // Reports.
   const std::string& location() const { return options_.location; }
   v1::ArchiveStatus Describe(const std::shared_ptr<Topic>& topic);
@@ -109,6 +112,9 @@ class Archives {
     Counter& objects;
     Counter& failures;
     Counter& missing;
+    Counter& merged;
+    Counter& merged_bytes;
+    Counter& merge_failures;
   };
 
   std::shared_ptr<TopicArchive> Of(const std::shared_ptr<Topic>& topic);
@@ -138,6 +144,7 @@ class Archives {
 
   Mutex mutex_;
   bool stopped_ ABSL_GUARDED_BY(mutex_) = false;
+  LakeUpkeep upkeep_ ABSL_GUARDED_BY(mutex_);
   TopicId highest_ ABSL_GUARDED_BY(mutex_);  // Of the topics seen so far, and those before Load.
   absl::flat_hash_map<TopicId, std::shared_ptr<TopicArchive>> archives_ ABSL_GUARDED_BY(mutex_);
 

@@ -95,6 +95,15 @@ void Archiver::TellSettings() {
   asked_ = nullptr;
 }
 
+void Archiver::TakeUpkeep() {
+  LakeUpkeep upkeep = lake_.Upkeep();
+  if (upkeep.findings != findings_) {
+    findings_ = upkeep.findings;
+    options_.report_upkeep(findings_);
+  }
+  archives_.NoteUpkeep(std::move(upkeep));
+}
+
 void Archiver::Look() {
   looking_ = true;
   flush_ = false;
@@ -105,6 +114,7 @@ void Archiver::Look() {
   absl::flat_hash_set<TopicId> topics;
   TellPresent();
   TellSettings();
+  TakeUpkeep();
   for (std::shared_ptr<TopicArchive>& archive : archives_.List()) {
     topics.insert(archive->topic()->id());
     if (archives_.Due(*archive)) due.push_back(std::move(archive));

@@ -43,6 +43,9 @@ struct ArchiverOptions {
   // How often that is asked for; after topics were created or deleted, at once.
   absl::Duration settings_interval = absl::Minutes(1);
   ArchiveReport report = [](absl::string_view, const absl::Status&) {};
+  // Called with what is to be said of the lake itself, when that changes; on any thread.
+  std::function<void(const std::vector<std::string>& findings)> report_upkeep =
+      [](const std::vector<std::string>&) {};
 };
 
 // Topics that are due take turns, one object at a time. A topic that fails does not stop others,
@@ -80,6 +83,8 @@ class Archiver {
   // Tells the lake which topics are deleted, and what the hub consists of.
   void TellPresent();
   void TellSettings();
+  // Takes over what the lake says of its upkeep.
+  void TakeUpkeep();
   // Puts the topics that are due into the queue.
   void Look() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Finish(const std::shared_ptr<TopicArchive>& archive, const absl::Status& status);
@@ -103,6 +108,7 @@ class Archiver {
   std::optional<HubSettings> told_settings_;
   std::shared_ptr<AskedSettings> asked_;  // Null: there is no question.
   absl::Duration ask_at_;                 // Monotonic.
+  std::vector<std::string> findings_;     // Of the lake, as reported; by the same thread.
   std::deque<std::shared_ptr<TopicArchive>> queue_ ABSL_GUARDED_BY(mutex_);
   absl::flat_hash_set<const TopicArchive*> busy_ ABSL_GUARDED_BY(mutex_);  // Or in the queue.
   absl::flat_hash_map<TopicId, Failure> failures_ ABSL_GUARDED_BY(mutex_);

@@ -34,12 +34,6 @@ class LakeObject final : public ArchiveTarget::Object {
 
 }  // namespace
 
-// Used by one thread at a time.
-struct LakeArchive::Opened {
-  lake::LakeTopic topic;
-  std::unique_ptr<lake::ManifestWriter> manifest;
-};
-
 absl::StatusOr<std::unique_ptr<LakeArchive>> LakeArchive::Open(const std::string& location,
                                                                LakeArchiveOptions options,
                                                                const Clock& clock) {
@@ -51,94 +45,75 @@ absl::StatusOr<std::unique_ptr<LakeArchive>> LakeArchive::Open(const std::string
   if (lake::FaultOf(claimed) == lake::StoreFault::kPermanent) return claimed;
   // What an earlier process left; it takes space, nothing else.
   if (claimed.ok()) leftovers.RemoveLeftovers().IgnoreError();
+  archive->StartMerging();
   return archive;
 }
 
 LakeArchive::LakeArchive(std::unique_ptr<lake::ObjectStore> store, LakeArchiveOptions options,
                          const Clock& clock)
-    : store_(std::move(store)), options_(std::move(options)), clock_(clock) {}
+    : store_(std::move(store)),
+      options_(std::move(options)),
+      clock_(clock),
+      topics_(*store_,
+              {.hub = options_.hub,
+               .description = options_.description,
+               .takeover = options_.takeover,
+               .now = clock.Now()},
+              clock) {}
 
-LakeArchive::~LakeArchive() = default;
+LakeArchive::~LakeArchive() { Interrupt(); }
 
-absl::Status LakeArchive::Claim() {
-  MutexLock lock(mutex_);
-  return ClaimLocked();
+absl::Status LakeArchive::Claim() { return topics_.Claim(); }
+
+void LakeArchive::StartMerging() {
+  if (!options_.merger) return;
+  merger_ = std::make_unique<LakeMerger>(*store_, topics_, clock_, *options_.merger);
 }
 
-absl::Status LakeArchive::ClaimLocked() {
-  if (!owner_.has_value()) {
-    ASSIGN_OR_RETURN(owner_, lake::ClaimLake(*store_, {.hub = options_.hub,
-                                                       .description = options_.description,
-                                                       .takeover = options_.takeover,
-                                                       .now = clock_.Now()}));
-  }
-  if (catalog_ == nullptr) {
-    ASSIGN_OR_RETURN(catalog_, lake::CatalogWriter::Open(*store_, *owner_));
-  }
-  return absl::OkStatus();
+void LakeArchive::Interrupt() {
+  store_->Interrupt();
+  if (merger_ != nullptr) merger_->Stop();
 }
 
-absl::StatusOr<std::shared_ptr<LakeArchive::Opened>> LakeArchive::Find(const ArchivedTopic& topic) {
-  MutexLock lock(mutex_);
-  const auto found = topics_.find(topic.id);
-  if (found != topics_.end()) return found->second;
-  RETURN_IF_ERROR(ClaimLocked());
-  auto open = std::make_shared<Opened>();
-  ASSIGN_OR_RETURN(open->topic, catalog_->Ensure(topic.id.value(), topic.name, clock_.Now()));
-  // A backup of the hub was restored, and a new topic has the number of one that is only here.
-  if (open->topic.name != topic.name) {
-    return absl::FailedPreconditionError(absl::StrCat(
-        "in the lake ", store_->Describe(), ", topic ", topic.id.value(), " of this hub is ",
-        open->topic.name, ", not ", topic.name, ": the lake is newer than the hub's data"));
-  }
-  ASSIGN_OR_RETURN(open->manifest, lake::ManifestWriter::Open(*store_, open->topic, *owner_));
-  topics_[topic.id] = open;
-  return open;
-}
-
-absl::Status LakeArchive::CheckOwned() {
-  std::optional<lake::LakeOwner> owner;
-  {
-    MutexLock lock(mutex_);
-    owner = owner_;
-  }
-  return owner.has_value() ? lake::CheckOwner(*store_, *owner) : absl::OkStatus();
-}
-
-absl::Status LakeArchive::Explain(const absl::Status& status) {
-  if (!absl::IsAborted(status)) return status;
-  const absl::Status owned = CheckOwned();
-  return absl::IsAborted(owned) ? owned : status;
+LakeUpkeep LakeArchive::Upkeep() const {
+  return merger_ == nullptr ? LakeUpkeep() : merger_->Describe();
 }
 
 absl::StatusOr<uint64_t> LakeArchive::NextSequence(const ArchivedTopic& topic) {
-  const absl::StatusOr<std::shared_ptr<Opened>> open = Find(topic);
-  if (!open.ok()) return Explain(open.status());
+  const absl::StatusOr<std::shared_ptr<OwnedTopic>> open = Find(topic);
+  if (!open.ok()) return topics_.Explain(open.status());
   // The manifest of a topic is written conditionally, but another hub's topics have others.
-  RETURN_IF_ERROR(CheckOwned());
-  return (*open)->manifest->next_sequence();
+  RETURN_IF_ERROR(topics_.CheckOwned());
+  uint64_t sequence = 0;
+  RETURN_IF_ERROR((*open)->WithManifest([&sequence](lake::ManifestWriter& manifest) {
+    sequence = manifest.next_sequence();
+    return absl::OkStatus();
+  }));
+  return sequence;
 }
 
 absl::StatusOr<std::vector<LakePosition>> LakeArchive::Positions(const ArchivedTopic& topic) {
-  const absl::StatusOr<std::shared_ptr<Opened>> open = Find(topic);
-  if (!open.ok()) return Explain(open.status());
-  const lake::ManifestWriter& manifest = *(*open)->manifest;
+  const absl::StatusOr<std::shared_ptr<OwnedTopic>> open = Find(topic);
+  if (!open.ok()) return topics_.Explain(open.status());
   std::vector<LakePosition> positions;
-  for (const auto& [partition, archived] : manifest.archived()) {
-    const auto run = manifest.last_runs().find(partition);
-    positions.push_back({.partition = PartitionId(partition),
-                         .begin = Offset(archived.begin),
-                         .end = Offset(archived.end),
-                         .run = run == manifest.last_runs().end() ? 0 : run->second});
-  }
+  RETURN_IF_ERROR((*open)->WithManifest([&positions](lake::ManifestWriter& manifest) {
+    for (const auto& [partition, archived] : manifest.archived()) {
+      const auto run = manifest.last_runs().find(partition);
+      positions.push_back({.partition = PartitionId(partition),
+                           .begin = Offset(archived.begin),
+                           .end = Offset(archived.end),
+                           .run = run == manifest.last_runs().end() ? 0 : run->second});
+    }
+    return absl::OkStatus();
+  }));
   return positions;
 }
 
 absl::StatusOr<std::unique_ptr<ArchiveTarget::Object>> LakeArchive::Begin(
     const ArchivedTopic& topic, const stored::ArchiveObject& object) {
-  ASSIGN_OR_RETURN(const std::shared_ptr<Opened> open, Find(topic));
+  ASSIGN_OR_RETURN(const std::shared_ptr<OwnedTopic> open, Find(topic));
   lake::ObjectPlan plan{
-      .topic = open->topic, .sequence = object.sequence(), .hour = object.hour(), .ranges = {}};
+      .topic = open->topic(), .sequence = object.sequence(), .hour = object.hour(), .ranges = {}};
   for (const stored::ArchiveRange& range : object.ranges()) {
     plan.ranges.push_back({range.partition(), range.from(), range.to()});
   }
@@ -148,21 +123,31 @@ absl::StatusOr<std::unique_ptr<ArchiveTarget::Object>> LakeArchive::Begin(
 }
 
 absl::Status LakeArchive::List(const ArchivedTopic& topic, const stored::ArchiveObject& object) {
-  const absl::StatusOr<std::shared_ptr<Opened>> open = Find(topic);
-  if (!open.ok()) return Explain(open.status());
-  lake::ManifestWriter& manifest = *(*open)->manifest;
+  const absl::StatusOr<std::shared_ptr<OwnedTopic>> open = Find(topic);
+  if (!open.ok()) return topics_.Explain(open.status());
   lake::ObjectRecord record;
   if (!record.ParseFromString(object.entry()) || record.sequence() != object.sequence()) {
     return absl::DataLossError(
         absl::StrCat("the record of object ", object.sequence(), " is damaged"));
   }
+  RETURN_IF_ERROR((*open)->WithManifest([&](lake::ManifestWriter& manifest) {
+    return ListIn(manifest, topic.name, object, record);
+  }));
+  if (merger_ != nullptr) merger_->NoteObject((*open)->topic(), object.hour());
+  return absl::OkStatus();
+}
+
+absl::Status LakeArchive::ListIn(lake::ManifestWriter& manifest, const std::string& topic,
+                                 const stored::ArchiveObject& object,
+                                 const lake::ObjectRecord& record) {
+  RETURN_IF_ERROR(manifest.Settle());
   if (object.sequence() < manifest.next_sequence()) {  // Listed before a crash.
     for (const stored::ArchiveRange& range : object.ranges()) {
       const auto archived = manifest.archived().find(range.partition());
       if (archived != manifest.archived().end() && archived->second.end >= range.to()) continue;
-      return absl::FailedPreconditionError(
-          absl::StrCat("object ", object.sequence(), " of topic ", topic.name, " in the lake ",
-                       store_->Describe(), " is not that of this hub"));
+      return absl::FailedPreconditionError(absl::StrCat("object ", object.sequence(), " of topic ",
+                                                        topic, " in the lake ", store_->Describe(),
+                                                        " is not that of this hub"));
     }
     return absl::OkStatus();
   }
@@ -183,27 +168,16 @@ absl::Status LakeArchive::List(const ArchivedTopic& topic, const stored::Archive
     gap.set_reason(options_.drops ? lake::SkippedRange::DROPPED : lake::SkippedRange::NOT_ARCHIVED);
     gap.set_time_micros(record.last_append_micros());
   }
-  RETURN_IF_ERROR(Explain(manifest.Append({record}, skipped, clock_.Now(), runs)));
+  RETURN_IF_ERROR(topics_.Explain(manifest.Append({record}, skipped, clock_.Now(), runs)));
   // Without it, readers take longer.
   if (manifest.WantsCheckpoint()) manifest.WriteCheckpoint().IgnoreError();
   return absl::OkStatus();
 }
 
 absl::Status LakeArchive::KeepOnly(const std::vector<TopicId>& present, TopicId upto) {
-  MutexLock lock(mutex_);
-  RETURN_IF_ERROR(ClaimLocked());
-  std::vector<TopicId> deleted;
-  for (const lake::CatalogEntry& entry : catalog_->catalog().entries()) {
-    const TopicId id(entry.topic.identity.id);
-    if (entry.topic.identity.hub != options_.hub || entry.deleted.has_value() || id > upto)
-      continue;
-    if (!std::binary_search(present.begin(), present.end(), id)) deleted.push_back(id);
-  }
-  for (const TopicId id : deleted) {
-    RETURN_IF_ERROR(catalog_->MarkDeleted(id.value(), clock_.Now()));
-    topics_.erase(id);
-  }
-  return absl::OkStatus();
+  std::vector<uint32_t> ids;
+  for (const TopicId id : present) ids.push_back(id.value());
+  return topics_.KeepOnly(ids, upto.value());
 }
 
 absl::Status LakeArchive::KeepSettings(const HubSettings& settings) {
@@ -225,9 +199,8 @@ absl::Status LakeArchive::KeepSettings(const HubSettings& settings) {
       partition.set_settled(settled[i].value());
     }
   }
-  MutexLock lock(mutex_);
-  RETURN_IF_ERROR(ClaimLocked());
-  return lake::WriteHubRecord(*store_, *owner_, std::move(record));
+  ASSIGN_OR_RETURN(const lake::LakeOwner owner, topics_.Owner());
+  return lake::WriteHubRecord(*store_, owner, std::move(record));
 }
 
 }  // namespace eventhub

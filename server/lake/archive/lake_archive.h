@@ -6,16 +6,13 @@
 #include <string>
 #include <vector>
 
-#include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "server/core/archive/archive_target.h"
-#include "server/lake/manifest/catalog.h"
-#include "server/lake/manifest/manifest_writer.h"
-#include "server/lake/manifest/owner.h"
+#include "server/lake/archive/lake_merger.h"
+#include "server/lake/archive/lake_topics.h"
 #include "server/lake/store/object_store.h"
 #include "storage/base/clock.h"
-#include "storage/base/mutex.h"
 
 namespace eventhub {
 
@@ -25,12 +22,15 @@ struct LakeArchiveOptions {
   bool takeover = false;    // Takes the lake from another hub.
   // Whether events are missing because they were dropped, not because the topic was not archived.
   bool drops = false;
+  // How small objects are merged; nothing: not at all.
+  std::optional<LakeMergerOptions> merger{};
 };
 
 // Owns the lake from the first call that reaches it: a claim with a new epoch, which fences every
 // other process. If the lake is taken over later, all calls fail with ABORTED.
 //
-// Thread-safe, as ArchiveTarget requires. Calls that open a topic wait for each other.
+// Thread-safe, as ArchiveTarget requires. Calls that open a topic wait for each other. Objects are
+// merged in the background from StartMerging() to Interrupt().
 class LakeArchive final : public ArchiveTarget {
  public:
   // Opens the lake, see OpenObjectStore, and claims it. If it is not available at the moment, it is
@@ -49,7 +49,10 @@ class LakeArchive final : public ArchiveTarget {
   // store: another call may try again.
   absl::Status Claim();
 
-  void Interrupt() override { store_->Interrupt(); }
+  // Merges from now on, if the options say how. At most once.
+  void StartMerging();
+
+  void Interrupt() override;
   absl::StatusOr<uint64_t> NextSequence(const ArchivedTopic& topic) override;
   absl::StatusOr<std::vector<LakePosition>> Positions(const ArchivedTopic& topic) override;
   absl::StatusOr<std::unique_ptr<Object>> Begin(const ArchivedTopic& topic,
@@ -57,26 +60,21 @@ class LakeArchive final : public ArchiveTarget {
   absl::Status List(const ArchivedTopic& topic, const stored::ArchiveObject& object) override;
   absl::Status KeepOnly(const std::vector<TopicId>& present, TopicId upto) override;
   absl::Status KeepSettings(const HubSettings& settings) override;
+  LakeUpkeep Upkeep() const override;
 
  private:
-  struct Opened;
+  absl::StatusOr<std::shared_ptr<OwnedTopic>> Find(const ArchivedTopic& topic) {
+    return topics_.Open(topic.id.value(), topic.name);
+  }
 
-  absl::Status ClaimLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // The topic's manifest, which is read when the topic is first used.
-  absl::StatusOr<std::shared_ptr<Opened>> Find(const ArchivedTopic& topic);
-  // ABORTED, naming the new owner, if the lake was taken over.
-  absl::Status CheckOwned();
-  // Names the new owner if there is one.
-  absl::Status Explain(const absl::Status& status);
+  absl::Status ListIn(lake::ManifestWriter& manifest, const std::string& topic,
+                      const stored::ArchiveObject& object, const lake::ObjectRecord& record);
 
   const std::unique_ptr<lake::ObjectStore> store_;
   const LakeArchiveOptions options_;
   const Clock& clock_;
-
-  Mutex mutex_;
-  std::optional<lake::LakeOwner> owner_ ABSL_GUARDED_BY(mutex_);
-  std::unique_ptr<lake::CatalogWriter> catalog_ ABSL_GUARDED_BY(mutex_);
-  absl::flat_hash_map<TopicId, std::shared_ptr<Opened>> topics_ ABSL_GUARDED_BY(mutex_);
+  LakeTopics topics_;
+  std::unique_ptr<LakeMerger> merger_;  // Null if nothing is merged. Last: it uses the others.
 };
 
 }  // namespace eventhub

@@ -78,14 +78,23 @@ uint64_t EventsOf(const std::vector<const ObjectRecord*>& objects) {
   return events;
 }
 
+bool IsSame(const RetiredObject& a, const RetiredObject& b) {
+  return a.sequence() == b.sequence() && a.hash() == b.hash();
+}
+
+absl::Status CheckRanges(const ObjectRecord& object) {
+  for (const OffsetRange& range : object.ranges()) {
+    if (range.begin() < 0 || range.begin() >= range.end()) {
+      return absl::FailedPreconditionError(
+          absl::StrCat("object ", object.sequence(), " has an empty range"));
+    }
+  }
+  return absl::OkStatus();
+}
+
 absl::Status CheckSequences(const ManifestStep& step, uint64_t last_sequence) {
   for (const ObjectRecord& object : step.added()) {
-    for (const OffsetRange& range : object.ranges()) {
-      if (range.begin() < 0 || range.begin() >= range.end()) {
-        return absl::FailedPreconditionError(
-            absl::StrCat("object ", object.sequence(), " has an empty range"));
-      }
-    }
+    RETURN_IF_ERROR(CheckRanges(object));
     if (object.sequence() != ++last_sequence || object.sequence() == 0) {
       return absl::FailedPreconditionError(
           absl::StrCat("object ", object.sequence(), " follows object ", last_sequence - 1));
@@ -123,6 +132,7 @@ absl::Status Manifest::Visit(const std::string& directory, RecordKind kind, uint
                      ParseManifestRecord<ManifestStep>(directory, number, payload));
     status = Apply(step);
   }
+  last_step_ = number;
   if (status.ok()) return status;
   return absl::DataLossError(absl::StrCat("the record ", number, " of ", directory,
                                           " contradicts those before it: ", status.message()));
@@ -151,10 +161,13 @@ absl::Status CheckAdded(const ManifestStep& step, uint64_t last_sequence,
 }
 
 absl::Status Manifest::CheckReplaced(const ManifestStep& step) const {
-  RETURN_IF_ERROR(CheckSequences(step, last_sequence_));
-  if (!step.skipped().empty()) {
-    return absl::FailedPreconditionError("a step that replaces objects skips nothing");
+  if (step.added_size() != 1 || !step.skipped().empty()) {
+    return absl::FailedPreconditionError(
+        "a step that replaces objects adds one, and skips nothing");
   }
+  const ObjectRecord& added = step.added(0);
+  RETURN_IF_ERROR(CheckRanges(added));
+  uint64_t last = 0;
   std::vector<const ObjectRecord*> removed;
   for (const uint64_t number : step.removed()) {
     const auto found = objects_.find(number);
@@ -165,18 +178,63 @@ absl::Status Manifest::CheckReplaced(const ManifestStep& step) const {
     if (std::find(removed.begin(), removed.end(), &found->second) != removed.end()) {
       return absl::FailedPreconditionError(absl::StrCat("object ", number, " is removed twice"));
     }
+    if (found->second.hour() != added.hour()) {
+      return absl::FailedPreconditionError(
+          absl::StrCat("object ", number, " is removed, but is of another hour"));
+    }
+    last = std::max(last, number);
     removed.push_back(&found->second);
   }
-  std::vector<const ObjectRecord*> added;
-  for (const ObjectRecord& object : step.added()) added.push_back(&object);
-  if (Join(added) != Join(removed) || EventsOf(added) != EventsOf(removed)) {
+  if (added.sequence() != last) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("object ", added.sequence(), " replaces others, the last of which is ", last));
+  }
+  if (Join({&added}) != Join(removed) || added.events() != EventsOf(removed)) {
     return absl::FailedPreconditionError(
         "what replaces objects must account for the same offsets and events");
   }
   return absl::OkStatus();
 }
 
+absl::Status Manifest::CheckDeleted(const ManifestStep& step) const {
+  for (const RetiredObject& deleted : step.deleted()) {
+    const bool known =
+        std::any_of(retired_.begin(), retired_.end(),
+                    [&deleted](const RetiredObject& object) { return IsSame(object, deleted); });
+    if (!known) {
+      return absl::FailedPreconditionError(
+          absl::StrCat("object ", deleted.sequence(), " is deleted, but is not retired"));
+    }
+  }
+  return absl::OkStatus();
+}
+
+void Manifest::Retire(const ManifestStep& step) {
+  retired_.erase(std::remove_if(retired_.begin(), retired_.end(),
+                                [&step](const RetiredObject& object) {
+                                  return std::any_of(step.deleted().begin(), step.deleted().end(),
+                                                     [&object](const RetiredObject& deleted) {
+                                                       return IsSame(object, deleted);
+                                                     });
+                                }),
+                 retired_.end());
+  for (const uint64_t number : step.removed()) {
+    const ObjectRecord& object = objects_.at(number);
+    // An object that was damaged is written again under its name.
+    if (object.hash() != step.added(0).hash()) {
+      RetiredObject& retired = retired_.emplace_back();
+      retired.set_sequence(object.sequence());
+      retired.set_hour(object.hour());
+      retired.set_hash(object.hash());
+      retired.set_bytes(object.bytes());
+      retired.set_time_micros(step.time_micros());
+    }
+    objects_.erase(number);
+  }
+}
+
 absl::Status Manifest::Apply(const ManifestStep& step) {
+  RETURN_IF_ERROR(CheckDeleted(step));
   if (step.removed().empty()) {
     std::map<uint32_t, ArchivedRange> archived = archived_;
     RETURN_IF_ERROR(CheckAdded(step, last_sequence_, &archived));
@@ -184,9 +242,9 @@ absl::Status Manifest::Apply(const ManifestStep& step) {
   } else {
     RETURN_IF_ERROR(CheckReplaced(step));
   }
-  for (const uint64_t number : step.removed()) objects_.erase(number);
+  Retire(step);
   for (const ObjectRecord& object : step.added()) {
-    last_sequence_ = object.sequence();
+    last_sequence_ = std::max(last_sequence_, object.sequence());
     objects_.emplace(object.sequence(), object);
   }
   skipped_.insert(skipped_.end(), step.skipped().begin(), step.skipped().end());
@@ -216,6 +274,7 @@ absl::Status Manifest::Restore(const ManifestCheckpoint& checkpoint) {
   }
   skipped_.assign(checkpoint.skipped().begin(), checkpoint.skipped().end());
   runs_.assign(checkpoint.runs().begin(), checkpoint.runs().end());
+  retired_.assign(checkpoint.retired().begin(), checkpoint.retired().end());
   last_sequence_ = checkpoint.last_sequence();
   return absl::OkStatus();
 }
@@ -227,6 +286,7 @@ ManifestCheckpoint Manifest::ToCheckpoint() const {
   for (const auto& [sequence, object] : objects_) *checkpoint.add_objects() = object;
   for (const SkippedRange& skipped : skipped_) *checkpoint.add_skipped() = skipped;
   for (const RunStart& run : runs_) *checkpoint.add_runs() = run;
+  for (const RetiredObject& retired : retired_) *checkpoint.add_retired() = retired;
   return checkpoint;
 }
 

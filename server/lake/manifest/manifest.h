@@ -42,10 +42,16 @@ class Manifest {
   // Of each partition by offset. None of events that were archived before runs were.
   const std::vector<RunStart>& runs() const { return runs_; }
 
+  // Objects that were replaced and whose files are not known to be deleted, by time.
+  const std::vector<RetiredObject>& retired() const { return retired_; }
+
   // By partition.
   const std::map<uint32_t, ArchivedRange>& archived() const { return archived_; }
 
   uint64_t last_sequence() const { return last_sequence_; }
+
+  // The number of the last step that was visited; 0: none.
+  uint64_t last_step() const { return last_step_; }
 
   // Checks a step against what is there, and applies it. FAILED_PRECONDITION, without a change, if
   // it leaves a gap, accounts for an offset twice, or removes what is not there.
@@ -64,12 +70,16 @@ class Manifest {
 
  private:
   absl::Status CheckReplaced(const ManifestStep& step) const;
+  absl::Status CheckDeleted(const ManifestStep& step) const;
+  void Retire(const ManifestStep& step);
 
   std::map<uint64_t, ObjectRecord> objects_;
   std::vector<SkippedRange> skipped_;
   std::vector<RunStart> runs_;
+  std::vector<RetiredObject> retired_;
   std::map<uint32_t, ArchivedRange> archived_;
   uint64_t last_sequence_ = 0;
+  uint64_t last_step_ = 0;
 };
 
 }  // namespace eventhub::lake

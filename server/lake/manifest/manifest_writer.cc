@@ -72,33 +72,42 @@ absl::Status ManifestWriter::Replace(const std::vector<uint64_t>& removed,
   return Store(std::move(step), now);
 }
 
+absl::Status ManifestWriter::Forget(const std::vector<RetiredObject>& deleted, absl::Time now) {
+  ManifestStep step;
+  *step.mutable_deleted() = {deleted.begin(), deleted.end()};
+  return Store(std::move(step), now);
+}
+
+absl::Status ManifestWriter::Settle() {
+  if (!pending_) return absl::OkStatus();
+  const ManifestStep step = *pending_;
+  return AppendStep(step);
+}
+
 absl::Status ManifestWriter::Store(ManifestStep step, absl::Time now) {
   step.set_version(kManifestVersion);
   step.set_hub(owner_.hub);
   step.set_epoch(owner_.epoch);
   step.set_time_micros(absl::ToUnixMicros(now));
-  if (pending_ && !SameChange(*pending_, step)) {
-    return absl::FailedPreconditionError(
-        "the step before this one may be stored; it must be appended again");
-  }
-  const bool again = pending_.has_value();
-  if (again) {
-    step = *pending_;
-  } else {
-    RETURN_IF_ERROR(Check(step));
-  }
+  if (pending_ && SameChange(*pending_, step)) return Settle();
+  RETURN_IF_ERROR(Settle());
+  RETURN_IF_ERROR(Check(step));
+  return AppendStep(step);
+}
+
+absl::Status ManifestWriter::AppendStep(const ManifestStep& step) {
   const absl::Status stored = log_.Append(step.SerializeAsString());
   if (stored.ok()) {
     pending_.reset();
     Apply(step);
   } else if (FaultOf(stored) == StoreFault::kAmbiguous) {
-    pending_ = std::move(step);
+    pending_ = step;
   }
   return stored;
 }
 
 absl::Status ManifestWriter::Check(const ManifestStep& step) const {
-  if (step.removed().empty()) {
+  if (step.removed().empty() && step.deleted().empty()) {
     std::map<uint32_t, ArchivedRange> archived = archived_;
     return CheckAdded(step, last_sequence_, &archived);
   }
@@ -112,7 +121,9 @@ void ManifestWriter::Apply(const ManifestStep& step) {
     EVENTHUB_CHECK(CheckAdded(step, last_sequence_, &archived_).ok(), "a step is checked first");
   }
   for (const RunStart& start : step.runs()) last_runs_[start.partition()] = start.run();
-  last_sequence_ += static_cast<uint64_t>(step.added_size());
+  for (const ObjectRecord& object : step.added()) {
+    last_sequence_ = std::max(last_sequence_, object.sequence());
+  }
   live_objects_ += static_cast<size_t>(step.added_size());
   live_objects_ -= static_cast<size_t>(step.removed_size());
 }

@@ -40,18 +40,25 @@ class ManifestWriter {
   // Records objects that are in the store, and ranges that will never be, all at once. What is
   // added must begin where its partition ends here, and have the next sequences in order:
   // FAILED_PRECONDITION otherwise. ABORTED if another hub wrote a step. After an ambiguous error
-  // the step may be there already, or arrive later: the same must be appended again, until it
-  // succeeds, before anything else is (FAILED_PRECONDITION).
+  // the step may be there already, or arrive later: the next call stores it first, whatever it adds
+  // itself.
   // `runs`: those of what is added, by partition, then by offset; what is known already is left
   // out.
   absl::Status Append(const std::vector<ObjectRecord>& added,
                       const std::vector<SkippedRange>& skipped, absl::Time now,
                       const std::vector<RunStart>& runs = {});
 
-  // Records an object that has the events of `removed`, which are then no part of the topic; their
-  // files stay. Errors as those of Append.
+  // Records an object that has the events of `removed`, which are retired: they are then no part of
+  // the topic, but their files stay. It has the sequence of the last of them. Errors as those of
+  // Append.
   absl::Status Replace(const std::vector<uint64_t>& removed, const ObjectRecord& added,
                        absl::Time now);
+
+  // Records that the files of retired objects are deleted. Errors as those of Append.
+  absl::Status Forget(const std::vector<RetiredObject>& deleted, absl::Time now);
+
+  // Stores the step that may be stored, if there is one: everything is then as Load says.
+  absl::Status Settle();
 
   // Whether enough steps were added since the last checkpoint to write another.
   bool WantsCheckpoint() const;
@@ -65,6 +72,7 @@ class ManifestWriter {
   absl::StatusOr<Manifest> Load();
   absl::Status Check(const ManifestStep& step) const;
   absl::Status Store(ManifestStep step, absl::Time now);
+  absl::Status AppendStep(const ManifestStep& step);
   void Apply(const ManifestStep& step);
 
   ObjectStore& store_;

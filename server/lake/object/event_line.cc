@@ -216,6 +216,29 @@ EventKeys AppendEventLine(const EventPosition& position, absl::string_view encod
   return scan.keys;
 }
 
+absl::StatusOr<LineKeys> KeysOfLine(absl::string_view line) {
+  ASSIGN_OR_RETURN(const std::vector<json::JsonMember> members, json::SliceJsonObject(line));
+  LineKeys keys;
+  for (const json::JsonMember& member : members) {
+    std::string* const key = member.name == "id"             ? &keys.id
+                             : member.name == "type"         ? &keys.type
+                             : member.name == "subject"      ? &keys.subject
+                             : member.name == kCorrelationId ? &keys.correlation_id
+                                                             : nullptr;
+    if (key != nullptr) {
+      *key = json::JsonText(member.value).value_or("");
+    } else if (member.name == json::kMessage || member.name == json::kTypes) {
+      // A text that is not the attribute, or is of another type than it seems.
+      ASSIGN_OR_RETURN(const std::string encoded, EncodedOf(line));
+      const EventKeys exact = KeysOf(encoded);
+      const auto copy = [](absl::string_view text) { return std::string(text); };
+      return LineKeys{copy(exact.id), copy(exact.type), copy(exact.subject),
+                      copy(exact.correlation_id)};
+    }
+  }
+  return keys;
+}
+
 std::optional<EventPosition> PositionOf(absl::string_view line) {
   // Within a string of JSON, a quotation mark has a backslash. Attributes may have these names, but
   // are written in alphabetical order.

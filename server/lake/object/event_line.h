@@ -31,6 +31,17 @@ struct EventKeys {
 // The keys of an encoded event, as parts of it; those of what could be read, if it is malformed.
 EventKeys KeysOf(absl::string_view encoded);
 
+// The same of a line of an object. INVALID_ARGUMENT if it is no such line.
+struct LineKeys {
+  std::string id;
+  std::string type;
+  std::string subject;
+  std::string correlation_id;
+
+  EventKeys View() const { return {id, type, subject, correlation_id}; }
+};
+absl::StatusOr<LineKeys> KeysOfLine(absl::string_view line);
+
 // Appends the line with its newline, and returns the keys. Any bytes are accepted: a line of an
 // event that JSON cannot express, such as one with fields of a later version, has the member
 // `hub_message` besides what JSON can express of it.

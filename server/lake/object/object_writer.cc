@@ -35,32 +35,36 @@ class ObjectWriter::Impl {
   absl::Status Add(const EventPosition& position, absl::string_view encoded) {
     RETURN_IF_ERROR(status_);
     RETURN_IF_ERROR(Place(position));
-    // A frame has a bounded size, unless one line is larger.
     const size_t before = lines_.size();
     const EventKeys keys = AppendEventLine(position, encoded, &lines_);
-    if (lines_.size() > kMaxFrameBytes && before > 0) {
-      const std::string line = lines_.substr(before);
-      lines_.resize(before);
-      RETURN_IF_ERROR(status_ = EndFrame());
-      lines_ = line;
-    }
-    if (lines_.size() > kMaxFrameBytes) {
-      return status_ = absl::InvalidArgumentError(
-                 absl::StrCat("the event ", position.offset, " of partition ", position.partition,
-                              " has a line of more than ", kMaxFrameBytes, " bytes"));
-    }
-    Count(position, keys);
-    if (lines_.size() < frame_bytes_) return absl::OkStatus();
-    return status_ = EndFrame();
+    return EndLine(before, position, keys);
   }
 
-  absl::StatusOr<ObjectRecord> Finish() {
+  absl::Status AddLine(const EventPosition& position, absl::string_view line) {
+    RETURN_IF_ERROR(status_);
+    ASSIGN_OR_RETURN(const LineKeys keys, KeysOfLine(line));
+    RETURN_IF_ERROR(Place(position));
+    const size_t before = lines_.size();
+    absl::StrAppend(&lines_, line, "\n");
+    return EndLine(before, position, keys.View());
+  }
+
+  // Stores the object, unless another one is expected.
+  absl::StatusOr<ObjectRecord> Finish(const ObjectRecord* expected) {
     RETURN_IF_ERROR(status_);
     RETURN_IF_ERROR(status_ = EndFrame());
     RETURN_IF_ERROR(status_ = WriteEnd());
     status_ = absl::FailedPreconditionError("the object is finished");
+    const ObjectRecord record = Record();
+    if (expected != nullptr &&
+        (record.bytes() != expected->bytes() || record.sha256() != expected->sha256())) {
+      sink_->Abort();
+      return absl::FailedPreconditionError(absl::StrCat(
+          "its ", record.events(), " events do not make the object that is wanted, which has ",
+          expected->events()));
+    }
     RETURN_IF_ERROR(sink_->Commit());
-    return Record();
+    return record;
   }
 
   uint64_t events() const { return events_; }
@@ -123,6 +127,25 @@ class ObjectWriter::Impl {
   static void Extend(int64_t micros, bool first, Message* message) {
     if (first || micros < message->first_append_micros()) message->set_first_append_micros(micros);
     if (first || micros > message->last_append_micros()) message->set_last_append_micros(micros);
+  }
+
+  // Takes in the line that begins at `before`.
+  absl::Status EndLine(size_t before, const EventPosition& position, const EventKeys& keys) {
+    // A frame has a bounded size, unless one line is larger.
+    if (lines_.size() > kMaxFrameBytes && before > 0) {
+      const std::string line = lines_.substr(before);
+      lines_.resize(before);
+      RETURN_IF_ERROR(status_ = EndFrame());
+      lines_ = line;
+    }
+    if (lines_.size() > kMaxFrameBytes) {
+      return status_ = absl::InvalidArgumentError(
+                 absl::StrCat("the event ", position.offset, " of partition ", position.partition,
+                              " has a line of more than ", kMaxFrameBytes, " bytes"));
+    }
+    Count(position, keys);
+    if (lines_.size() < frame_bytes_) return absl::OkStatus();
+    return status_ = EndFrame();
   }
 
   static void Deduplicate(std::vector<uint32_t>* numbers) {
@@ -266,7 +289,13 @@ absl::StatusOr<std::unique_ptr<ObjectWriter>> ObjectWriter::Create(
 absl::Status ObjectWriter::Add(const EventPosition& position, absl::string_view encoded) {
   return impl_->Add(position, encoded);
 }
-absl::StatusOr<ObjectRecord> ObjectWriter::Finish() { return impl_->Finish(); }
+absl::Status ObjectWriter::AddLine(const EventPosition& position, absl::string_view line) {
+  return impl_->AddLine(position, line);
+}
+absl::StatusOr<ObjectRecord> ObjectWriter::Finish() { return impl_->Finish(nullptr); }
+absl::Status ObjectWriter::FinishAs(const ObjectRecord& expected) {
+  return impl_->Finish(&expected).status();
+}
 uint64_t ObjectWriter::events() const { return impl_->events(); }
 uint64_t ObjectWriter::raw_bytes() const { return impl_->raw_bytes(); }
 uint64_t ObjectWriter::compressed_bytes() const { return impl_->compressed_bytes(); }

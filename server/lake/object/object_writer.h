@@ -44,9 +44,17 @@ class ObjectWriter {
   // only be destroyed.
   absl::Status Add(const EventPosition& position, absl::string_view encoded);
 
+  // Adds one event as a line that was read from another object, as it is, without its newline.
+  // INVALID_ARGUMENT if it is no event. Otherwise like Add().
+  absl::Status AddLine(const EventPosition& position, absl::string_view line);
+
   // Ends the object and stores it, durably, under ObjectName(plan). After an ambiguous error it may
   // be there: to write it again overwrites it.
   absl::StatusOr<ObjectRecord> Finish();
+
+  // The same, if it is this object, byte for byte. FAILED_PRECONDITION, and nothing is stored, if
+  // it is not.
+  absl::Status FinishAs(const ObjectRecord& expected);
 
   uint64_t events() const;
   uint64_t raw_bytes() const;         // Lines, before compression.

@@ -16,6 +16,11 @@ const OffsetRange* RangeOf(const ObjectRecord& object, uint32_t partition) {
   return found == object.ranges().end() ? nullptr : &*found;
 }
 
+int64_t EndOf(const Manifest& manifest, uint32_t partition) {
+  const auto archived = manifest.archived().find(partition);
+  return archived == manifest.archived().end() ? 0 : archived->second.end;
+}
+
 template <typename Message>
 bool Overlaps(const Message& message, const ReadRange& range) {
   return message.last_append_micros() >= range.from_micros &&
@@ -48,18 +53,44 @@ absl::StatusOr<bool> IsIn(const ReadRange& range, const EventPosition& position,
 
 PartitionCursor::PartitionCursor(const ObjectStore& store, const LakeTopic& topic,
                                  const Manifest& manifest, uint32_t partition, ReadRange range)
-    : store_(store), topic_(topic), partition_(partition), range_(std::move(range)) {
-  std::vector<std::pair<int64_t, const ObjectRecord*>> found;
+    : store_(store),
+      topic_(topic),
+      partition_(partition),
+      range_(std::move(range)),
+      end_offset_(std::min(range_.to_offset, EndOf(manifest, partition))),
+      next_offset_(range_.from_offset) {
+  TakeObjects(manifest);
+}
+
+void PartitionCursor::TakeObjects(const Manifest& manifest) {
+  objects_.clear();
+  next_object_ = 0;
   for (const auto& [sequence, object] : manifest.objects()) {
-    const OffsetRange* const offsets = RangeOf(object, partition);
-    if (offsets == nullptr || offsets->events() == 0 || offsets->end() <= range_.from_offset ||
-        offsets->begin() >= range_.to_offset || !MayHave(object, range_)) {
+    const OffsetRange* const offsets = RangeOf(object, partition_);
+    if (offsets == nullptr || offsets->events() == 0 || offsets->end() <= next_offset_ ||
+        offsets->begin() >= end_offset_ || !MayHave(object, range_)) {
       continue;
     }
-    found.emplace_back(offsets->begin(), &object);
+    objects_.push_back({.begin = offsets->begin(),
+                        .hour = object.hour(),
+                        .sequence = object.sequence(),
+                        .hash = object.hash(),
+                        .bytes = object.bytes(),
+                        .tail_bytes = object.tail_bytes()});
   }
-  std::sort(found.begin(), found.end());
-  for (const auto& [begin, object] : found) objects_.push_back(object);
+  std::sort(objects_.begin(), objects_.end(),
+            [](const Ref& a, const Ref& b) { return a.begin < b.begin; });
+}
+
+absl::Status PartitionCursor::GoOnWithout(const Ref& object, const absl::Status& missing) {
+  ASSIGN_OR_RETURN(const Manifest manifest, Manifest::Load(store_, topic_));
+  const auto live = manifest.objects().find(object.sequence);
+  if (live != manifest.objects().end() && live->second.hash() == object.hash) return missing;
+  if (reader_) bytes_read_ += reader_->bytes_read();
+  reader_.reset();
+  lines_ = FrameLines();
+  TakeObjects(manifest);
+  return absl::OkStatus();
 }
 
 absl::StatusOr<bool> PartitionCursor::Next() {
@@ -80,7 +111,11 @@ absl::StatusOr<bool> PartitionCursor::NextInFrame() {
     if (!position) {
       return absl::DataLossError(absl::StrCat(reader_->name(), ": a line has no position"));
     }
-    if (position->partition != partition_) continue;
+    if (position->partition != partition_ || position->offset < next_offset_ ||
+        position->offset >= end_offset_) {
+      continue;
+    }
+    next_offset_ = position->offset + 1;
     const absl::StatusOr<bool> wanted = IsIn(range_, *position, line);
     if (!wanted.ok()) {
       return absl::DataLossError(absl::StrCat(reader_->name(), ": ", wanted.status().message()));
@@ -96,7 +131,13 @@ absl::StatusOr<bool> PartitionCursor::NextFrame() {
   if (!reader_) return false;
   while (next_frame_ < reader_->index().frames_size()) {
     if (Wants(reader_->index().frames(next_frame_))) {
-      ASSIGN_OR_RETURN(lines_, reader_->ReadFrame(next_frame_));
+      absl::StatusOr<FrameLines> lines = reader_->ReadFrame(next_frame_);
+      if (absl::IsNotFound(lines.status())) {
+        RETURN_IF_ERROR(GoOnWithout(objects_[next_object_ - 1], lines.status()));
+        return false;
+      }
+      if (!lines.ok()) return lines.status();
+      lines_ = *std::move(lines);
       ++next_frame_;
       return true;
     }
@@ -109,8 +150,8 @@ bool PartitionCursor::Wants(const Frame& frame) const {
   if (!Overlaps(frame, range_)) return false;
   const bool has_offsets =
       std::any_of(frame.runs().begin(), frame.runs().end(), [this](const Run& run) {
-        return run.partition() == partition_ && run.last() >= range_.from_offset &&
-               run.first() < range_.to_offset;
+        return run.partition() == partition_ && run.last() >= next_offset_ &&
+               run.first() < end_offset_;
       });
   if (!has_offsets || range_.type.empty() || frame.types().empty()) return has_offsets;
   const auto& names = reader_->index().types();
@@ -121,11 +162,17 @@ bool PartitionCursor::Wants(const Frame& frame) const {
 
 absl::StatusOr<bool> PartitionCursor::NextObject() {
   if (next_object_ == objects_.size()) return false;
-  const ObjectRecord& object = *objects_[next_object_];
-  ASSIGN_OR_RETURN(ObjectReader reader, ObjectReader::Open(store_, ObjectName(topic_, object),
-                                                           object.bytes(), object.tail_bytes()));
+  const Ref object = objects_[next_object_];
+  absl::StatusOr<ObjectReader> reader = ObjectReader::Open(
+      store_, ObjectName(topic_.directory, object.hour, object.sequence, object.hash), object.bytes,
+      object.tail_bytes);
+  if (absl::IsNotFound(reader.status())) {
+    RETURN_IF_ERROR(GoOnWithout(object, reader.status()));
+    return true;
+  }
+  if (!reader.ok()) return reader.status();
   if (reader_) bytes_read_ += reader_->bytes_read();
-  reader_ = std::move(reader);
+  reader_ = *std::move(reader);
   ++next_object_;
   next_frame_ = 0;
   lines_ = FrameLines();

@@ -45,9 +45,10 @@ struct LakeEvent {
   absl::string_view line;  // Without its newline.
 };
 
-// Passes over objects by the manifest and over frames by their index. Memory: the index of one
-// object, and one frame without compression. Thread-compatible; the store and the manifest must
-// outlive it.
+// Passes over objects by the manifest and over frames by their index. If an object was merged with
+// others and its file is deleted meanwhile, it goes on in the one that replaced it. Memory: 40
+// bytes for each object of the range, the index of one object, and one frame without compression.
+// Thread-compatible; the store must outlive it.
 class PartitionCursor {
  public:
   PartitionCursor(const ObjectStore& store, const LakeTopic& topic, const Manifest& manifest,
@@ -64,6 +65,20 @@ class PartitionCursor {
   uint64_t bytes_read() const { return bytes_read_ + (reader_ ? reader_->bytes_read() : 0); }
 
  private:
+  // What is needed of an object to open it.
+  struct Ref {
+    int64_t begin = 0;  // The first offset of the partition.
+    int64_t hour = 0;
+    uint64_t sequence = 0;
+    uint64_t hash = 0;
+    uint64_t bytes = 0;
+    uint32_t tail_bytes = 0;
+  };
+
+  void TakeObjects(const Manifest& manifest);
+  // Goes on by the present manifest, if that does not have an object any more that is missing;
+  // otherwise returns `missing`.
+  absl::Status GoOnWithout(const Ref& object, const absl::Status& missing);
   absl::StatusOr<bool> NextInFrame();
   absl::StatusOr<bool> NextFrame();
   absl::StatusOr<bool> NextObject();
@@ -73,7 +88,9 @@ class PartitionCursor {
   const LakeTopic topic_;
   const uint32_t partition_;
   const ReadRange range_;
-  std::vector<const ObjectRecord*> objects_;  // By offset.
+  const int64_t end_offset_;  // Of what the manifest had.
+  int64_t next_offset_;       // Events before it were passed.
+  std::vector<Ref> objects_;  // By offset.
   size_t next_object_ = 0;
   std::optional<ObjectReader> reader_;
   int next_frame_ = 0;

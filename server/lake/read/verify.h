@@ -8,6 +8,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
+#include "server/lake/object/object.pb.h"
 #include "server/lake/object/object_plan.h"
 #include "server/lake/store/object_store.h"
 
@@ -18,6 +19,7 @@ struct VerifyReport {
   uint64_t events = 0;
   uint64_t bytes = 0;
   uint64_t raw_bytes = 0;
+  uint64_t copies = 0;  // Columnar ones.
   // Offsets that were dropped before they were archived, as the manifest says.
   uint64_t dropped_offsets = 0;
   // What is wrong, each in one sentence that names the file; the first kMaxProblems of
@@ -25,11 +27,13 @@ struct VerifyReport {
   static constexpr size_t kMaxProblems = 1000;
   uint64_t problem_count = 0;
   std::vector<std::string> problems{};
+  // Objects that are damaged or missing, as the manifest lists them; as many of them.
+  std::vector<ObjectRecord> damaged{};
   // Files that belong to nothing: of a writer that crashed, or of objects that were replaced; the
   // first kMaxProblems of `orphan_count`. They harm nobody.
   uint64_t orphan_count = 0;
   uint64_t orphan_bytes = 0;
-  std::vector<std::string> orphans{};
+  std::vector<ObjectInfo> orphans{};
 
   void AddProblem(std::string problem);
 };
@@ -47,6 +51,7 @@ struct VerifyOptions {
 //   - each object is there with the size and the SHA-256 that the manifest says,
 //   - its name, index and filters agree with its lines: positions, counts and times of all; the
 //     keys of one event of each frame,
+//   - each columnar copy is there with its size and SHA-256,
 //   - and nothing else is in the directory of the topic.
 // Adds to `*report`. Returns only errors of the store that leave the answer open. Memory: one
 // frame, the filters of one object, and the manifest twice.

@@ -234,7 +234,8 @@ class Lister {
       page_.more = true;
       return false;
     }
-    page_.objects.push_back({path, static_cast<uint64_t>(info.st_size)});
+    page_.objects.push_back(
+        {path, static_cast<uint64_t>(info.st_size), absl::TimeFromTimespec(info.st_mtim)});
     return true;
   }
 

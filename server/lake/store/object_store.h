@@ -14,6 +14,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "absl/time/time.h"
 
 namespace eventhub::lake {
 
@@ -42,6 +43,7 @@ absl::Status CheckObjectName(absl::string_view name);
 struct ObjectInfo {
   std::string name;
   uint64_t bytes = 0;
+  absl::Time modified{};  // When it was stored, by the store's clock.
 };
 
 struct ObjectPage {

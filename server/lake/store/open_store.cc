@@ -11,6 +11,13 @@
 
 namespace eventhub::lake {
 
+absl::Status CheckStoreLocation(absl::string_view location) {
+  if (absl::StartsWith(location, "s3://")) return ParseS3Url(location).status();
+  if (!location.empty() && !absl::StrContains(location, "://")) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("'", location, "' is not a lake: a directory, or s3://BUCKET/PREFIX"));
+}
+
 absl::StatusOr<std::unique_ptr<ObjectStore>> OpenObjectStore(absl::string_view location,
                                                              StoreAccess access) {
   if (absl::StartsWith(location, "s3://")) {
@@ -23,10 +30,7 @@ absl::StatusOr<std::unique_ptr<ObjectStore>> OpenObjectStore(absl::string_view l
     if (!usable.ok() && !later) return usable;
     return store;
   }
-  if (location.empty() || absl::StrContains(location, "://")) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("'", location, "' is not a lake: a directory, or s3://BUCKET/PREFIX"));
-  }
+  if (absl::Status valid = CheckStoreLocation(location); !valid.ok()) return valid;
   return DirectoryStore::Open(std::string(location), access == StoreAccess::kWrite
                                                          ? DirectoryStore::Mode::kCreate
                                                          : DirectoryStore::Mode::kRead);

@@ -83,7 +83,7 @@ absl::StatusOr<S3Options> ParseS3Url(absl::string_view url) {
   };
   if (options.bucket.size() < 3 || options.bucket.size() > 63 ||
       !std::all_of(options.bucket.begin(), options.bucket.end(), valid)) {
-    return invalid("a bucket's name has 3 to 63 characters of a-z, 0-9, - and .");
+    return invalid("a bucket's name has 3 to 63 characters: a-z, 0-9, '-' and '.'");
   }
   if (!options.prefix.empty()) {
     const absl::Status name = CheckObjectName(options.prefix);
@@ -506,8 +506,14 @@ absl::StatusOr<ObjectPage> S3Store::List(absl::string_view prefix, absl::string_
     const size_t before = page.objects.size();
     for (const pugi::xml_node& object : result.children("Contents")) {
       begin = object.child_value("Key");
-      page.objects.push_back(
-          {begin.substr(key_prefix_.size()), object.child("Size").text().as_ullong()});
+      ObjectInfo& info = page.objects.emplace_back();
+      info.name = begin.substr(key_prefix_.size());
+      info.bytes = object.child("Size").text().as_ullong();
+      std::string error;
+      if (!absl::ParseTime(absl::RFC3339_full, object.child_value("LastModified"), &info.modified,
+                           &error)) {
+        info.modified = absl::InfiniteFuture();  // Nobody may take it for old.
+      }
     }
     page.more = result.child("IsTruncated").text().as_bool() && page.objects.size() > before;
   } while (page.more && page.objects.size() < limit);
