@@ -26,7 +26,7 @@ constexpr absl::string_view kSettings[] = {
     "RESTORE_FROM_LAKE", "RETENTION_INTERVAL", "SHUTDOWN_GRACE", "TAIL_CACHE", "TLS_CLIENT_CA",
     "WRITE_BUFFER",
     // eventhub
-    "ADDRESS", "TLS", "TLS_SERVER_NAME",
+    "ADDRESS", "DUCKDB", "TLS", "TLS_SERVER_NAME",
     // both
     "TLS_CA", "TLS_CERT", "TLS_KEY"};
 

@@ -38,9 +38,9 @@ class LakeTest(unittest.TestCase):
         cls.write(cls.lake, "payments", 250, 1)
 
     @staticmethod
-    def write(lake, topic, events, partitions):
-        subprocess.run([LAKE_PROCESS, lake, topic, str(events), str(partitions)], check=True,
-                       timeout=TIMEOUT)
+    def write(lake, topic, events, partitions, *time):
+        subprocess.run([LAKE_PROCESS, lake, topic, str(events), str(partitions), *time],
+                       check=True, timeout=TIMEOUT)
 
     def copy(self):
         """Returns a copy of the lake, which the test may damage."""
@@ -164,6 +164,76 @@ class LakeTest(unittest.TestCase):
         self.ok("verify", "--quick", lake=lake)
         os.remove(file)
         self.assertIn("1 problem", self.fails(1, "verify", "--quick", lake=lake))
+
+    def need_duckdb(self):
+        """Tells the command line where DuckDB's library is."""
+        library = MODULES / "@duckdb" / "node-bindings-linux-x64" / "libduckdb.so"
+        if not library.exists():
+            self.skipTest("npm has no @duckdb/node-api here; see tests/run.sh")
+        self.duckdb = f"--duckdb={library}"
+
+    def query(self, sql, *flags, lake=None):
+        return self.lines("query", sql, self.duckdb, "--output=json", *flags, lake=lake)
+
+    def test_query(self):
+        self.need_duckdb()
+        self.assertEqual(self.query("SELECT count(*) AS n, max(hub_offset) AS last FROM orders;"),
+                         [{"n": 1000, "last": 333}])
+        row = self.query("SELECT * FROM payments WHERE id = 'id-7'")[0]
+        self.assertEqual(row["data"], {"number": 7, "total": "12.50"})
+        self.assertEqual(row["correlationid"], "c-1")
+        self.assertEqual(row["hub_append_time"], "2025-11-24 16:00:07")
+        self.assertEqual(row["attributes"], {})
+        self.assertEqual(self.query("SELECT count(*) AS n FROM orders",
+                                    "--from=2025-11-24T16:00:30Z", "--to=2025-11-24T17:00:03Z"),
+                         [{"n": 73}])
+        table = self.ok("query", "SELECT type, count(*) AS n FROM orders GROUP BY 1 ORDER BY 2",
+                        self.duckdb)
+        self.assertEqual([line.split() for line in table.splitlines()],
+                         [["type", "n"], ["order.paid", "334"], ["order.placed", "666"]])
+        self.assertIn("nothing", self.fails(1, "query", "SELECT 1 FROM nothing", self.duckdb))
+        self.assertIn("give a query", self.fails(2, "query", " ; ", self.duckdb))
+        self.assertIn("at least 64MiB", self.fails(2, "query", "SELECT 1", "--memory=1MiB"))
+        self.assertIn("--duckdb says where",
+                      self.fails(1, "query", "SELECT 1", "--duckdb=/missing/libduckdb.so"))
+
+    def test_columns(self):
+        self.need_duckdb()
+        lake = self.copy()
+        temporary = tempfile.mkdtemp(prefix="eventhub-temp-")
+        self.addCleanup(shutil.rmtree, temporary)
+        flags = [self.duckdb, f"--temp={temporary}", "--memory=128MiB"]
+        copies = self.lines("columns", "--output=json", *flags, lake=lake)
+        self.assertEqual([(c["topic"], c["day"], c["events"]) for c in copies],
+                         [("orders", "2025-11-24", 800), ("orders", "2025-11-25", 200),
+                          ("payments", "2025-11-24", 250)])
+        self.assertEqual(os.listdir(temporary), [])
+        self.assertEqual(self.ok("columns", *flags, lake=lake), "all days are copied\n")
+        # Queries use them: the objects could be gone.
+        for file in self.ok("files", "--topic=orders", "--to=2025-11-25", lake=lake).splitlines():
+            os.rename(file, file + ".away")
+        self.assertEqual(self.query("SELECT count(DISTINCT id) AS n, count(*) AS m FROM orders",
+                                    lake=lake), [{"n": 1000, "m": 1000}])
+        day = self.query(f"SELECT id FROM '{lake}/{copies[0]['file']}'", lake=lake)
+        self.assertEqual([row["id"] for row in day], [f"id-{n}" for n in range(800)])
+        for folder, _, files in os.walk(lake):
+            for file in files:
+                if file.endswith(".away"):
+                    os.rename(f"{folder}/{file}", f"{folder}/{file[:-5]}")
+        # They are a part of what is proven.
+        report = self.lines("verify", "--output=json", lake=lake)[0]
+        self.assertEqual((report["copies"], report["orphan_count"]), (2, 0))
+        with open(f"{lake}/{copies[0]['file']}", "r+b") as damaged:
+            damaged.seek(50)
+            damaged.write(b"damage")
+        self.assertIn("1 problem", self.fails(1, "verify", lake=lake))
+        # A day that has more events since is copied again.
+        self.write(lake, "orders", 20, 1, "2025-11-24T23:00:00Z")
+        self.assertEqual(self.query("SELECT count(*) AS n FROM orders", lake=lake), [{"n": 1020}])
+        copies = self.lines("columns", "--output=json", *flags, lake=lake)
+        self.assertEqual([(c["day"], c["events"]) for c in copies], [("2025-11-24", 820)])
+        self.assertEqual(self.query("SELECT count(*) AS n FROM orders", lake=lake), [{"n": 1020}])
+        self.ok("verify", lake=lake)
 
     def test_duckdb(self):
         if not (MODULES / "@duckdb" / "node-api").exists() or shutil.which("node") is None:

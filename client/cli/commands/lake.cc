@@ -10,6 +10,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "client/cli/commands/lake_columns.h"
 #include "client/cli/commands/lake_read.h"
 #include "client/cli/commands/lake_replay.h"
 #include "client/cli/commands/lake_restore.h"
@@ -284,6 +285,7 @@ void AddLakeCommand(CLI::App& app, Context& context) {
   AddLakeReadCommands(*group, context, flags);
   AddLakeReplayCommand(*group, context, flags);
   AddLakeRestoreCommand(*group, context, flags);
+  AddLakeColumnsCommands(*group, context, flags);
 }
 
 }  // namespace eventhub::cli
