@@ -212,9 +212,9 @@ absl::Status LogStore::DamagedLog(const rocksdb::Status& cause) const {
   }
   std::string damage = WithFileNames(cause);
   // RocksDB names the manifest for some damage in a table that the manifest lists.
-  if (!absl::StrContains(damage, ".sst")) {
+  if (absl::StrContains(damage, "MANIFEST") && !absl::StrContains(damage, ".sst")) {
     const std::string tables = DamagedTables(EnvOf(options_), directory_->db_path());
-    if (!tables.empty()) damage = tables;
+    if (!tables.empty()) absl::StrAppend(&damage, "; damaged tables: ", tables);
   }
   // Even with --drop_after_damage RocksDB refuses if tables already contain writes after the
   // damage.

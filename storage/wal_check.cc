@@ -69,9 +69,14 @@ bool SumHolds(absl::string_view block, size_t at, const Record& record) {
 // Follows the records of one file, which it receives block by block.
 class LogFollower {
  public:
-  // `sequence` is the sequence number of the first write, if known.
-  LogFollower(std::string path, std::optional<uint64_t> sequence, WalCheck check)
-      : path_(std::move(path)), check_(check), sequence_(sequence) {}
+  // `sequence` is the sequence number of the first write, if known: from the end of the file
+  // `previous`.
+  LogFollower(std::string path, std::string previous, std::optional<uint64_t> sequence,
+              WalCheck check)
+      : path_(std::move(path)),
+        previous_(std::move(previous)),
+        check_(check),
+        sequence_(sequence) {}
 
   absl::Status Block(absl::string_view block) {
     size_t at = 0;
@@ -116,11 +121,12 @@ class LogFollower {
       header_.append(part.data(), part.size());
       if (header_.size() == kWriteHeader && sequence_.has_value() &&
           LoadLittle64(header_.data()) != *sequence_) {
-        return Damaged(position);
+        return any_write_ ? Damaged(position) : NotContinued();
       }
     }
     if (within_write_) return absl::OkStatus();
     if (header_.size() < kWriteHeader) return Damaged(position);
+    any_write_ = true;
     // Only a complete write counts: the sequence number of a torn one is reused.
     sequence_ = LoadLittle64(header_.data()) + LoadLittle32(header_.data() + 8);
     return absl::OkStatus();
@@ -145,17 +151,26 @@ class LogFollower {
   }
 
   absl::Status Damaged(size_t position) const {
+    return DataLoss(absl::StrCat("the log file ", path_, " is damaged before byte ", position));
+  }
+  absl::Status NotContinued() const {
+    return DataLoss(absl::StrCat("the log file ", previous_, " is damaged: ", path_,
+                                 " continues what it does not have"));
+  }
+  static absl::Status DataLoss(const std::string& damage) {
     return absl::DataLossError(
-        absl::StrCat("the log file ", path_, " is damaged before byte ", position,
+        absl::StrCat(damage,
                      "; start the hub with --drop_after_damage to drop everything after it, or "
                      "restore a backup"));
   }
 
   const std::string path_;
+  const std::string previous_;
   const WalCheck check_;
   size_t position_ = 0;  // Of the block.
   std::optional<uint64_t> sequence_;
-  std::string header_;  // The bytes seen so far of the current write's header.
+  std::string header_;      // The bytes seen so far of the current write's header.
+  bool any_write_ = false;  // A complete one was seen.
   bool within_write_ = false;
   bool stopped_ = false;
 };
@@ -198,10 +213,12 @@ absl::Status CheckWriteAheadLog(rocksdb::Env* env, const std::string& directory,
   // Data lost at the end of a file leaves a gap in the sequence before the next file. A gap after a
   // complete file may come from obsolete files that are being deleted.
   std::optional<uint64_t> sequence;
+  std::string previous;
   for (const auto& [number, path] : files) {
-    LogFollower follower(path, sequence, check);
+    LogFollower follower(path, previous, sequence, check);
     RETURN_IF_ERROR(Follow(env, path, &follower));
     sequence = follower.torn() ? follower.sequence() : std::nullopt;
+    previous = path;
   }
   return absl::OkStatus();
 }
