@@ -1,5 +1,6 @@
 #include "storage/memory_files.h"
 
+#include <string>
 #include <utility>
 
 #include "rocksdb/env.h"

@@ -1,6 +1,7 @@
 #include "storage/base/trusted_clock.h"
 
 #include <cstdlib>
+#include <string>
 
 #include "absl/strings/str_cat.h"
 

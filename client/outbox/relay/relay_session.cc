@@ -1,6 +1,7 @@
 #include "client/outbox/relay/relay_session.h"
 
 #include <algorithm>
+#include <iterator>
 #include <optional>
 #include <utility>
 

@@ -1,5 +1,6 @@
 #include "client/processor/views/postgres_connection.h"
 
+#include <cstdio>
 #include <utility>
 
 #include "absl/strings/ascii.h"
