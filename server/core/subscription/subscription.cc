@@ -296,7 +296,8 @@ bool Subscription::DeliverFetched(Consumer& consumer, ConsumeFrame* frame, bool 
     if (!consumer.adds_on) TakeNotices(consumer, frame);
   }
   Perform(std::move(after));
-  return all;
+  // A failed fetch does not use up the turn.
+  return all && fetched.status.ok();
 }
 
 bool Subscription::FillOn(Consumer& consumer, ConsumeFrame* frame) {
