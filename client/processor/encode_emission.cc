@@ -37,7 +37,7 @@ class AddedAttributes {
     wire::AppendBytes(v1::AttributeValue::kStringFieldNumber, value, &encoded);
     Add(name, encoded);
   }
-  // Copies an attribute of the cause. Returns whether the event has it afterwards.
+  // Copies an attribute of the cause. Returns whether the event now has the attribute.
   bool CarryOn(const char* name, const v1::Event& cause) {
     if (IsSet(name)) return true;
     const auto it = cause.attributes().find(name);

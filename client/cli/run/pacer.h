@@ -25,7 +25,7 @@ class Pacer {
   absl::Duration due_;  // Monotonic: when the next event may go.
 };
 
-// How long so many events take under the limit; zero without one.
+// The time that this many events take at the limit; zero without one.
 absl::Duration TimeUnder(const client::RateLimit& limit, uint64_t events, uint64_t bytes);
 
 }  // namespace eventhub::cli

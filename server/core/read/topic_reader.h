@@ -138,7 +138,8 @@ class TopicReader {
   void TakeUpNewPartitions(Frame* frame);
   // The offset up to which the lake has what the log does not have any more; 0 if it has nothing.
   Offset HistoryEnd(const PartitionLog& log) const;
-  // Whether the next event is to be read from the lake. OUT_OF_RANGE: neither has it.
+  // Whether to read the next event from the lake. OUT_OF_RANGE: neither the lake nor the log has
+  // it.
   absl::StatusOr<bool> IsHistory(const Cursor& cursor) const;
   LogPlace PlaceOf(const Cursor& cursor) const;
   absl::StatusOr<Fill> FillFromMemory(Cursor& cursor, Frame* frame);

@@ -93,7 +93,8 @@ class LogImport {
 
  private:
   LogImport(std::unique_ptr<LogStore> store, std::string hub_id, std::string from, absl::Time now);
-  // The commit to add so many bytes to; writes the one before if it is large enough.
+  // Returns the commit that takes the next `bytes` bytes; writes the current one first if it is
+  // full.
   absl::StatusOr<CommitBuilder*> Add(size_t bytes);
   absl::Status Write();
 

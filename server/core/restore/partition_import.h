@@ -27,7 +27,7 @@ namespace eventhub {
 // compaction removed. Thread-compatible.
 class PartitionImport {
  public:
-  // Returns the commit to which so many bytes are to be added now.
+  // Returns the commit that takes the next `bytes` bytes.
   using Commit = std::function<absl::StatusOr<CommitBuilder*>(size_t bytes)>;
 
   // `bounds` are those of the partition in `store`. The arguments outlive this object.

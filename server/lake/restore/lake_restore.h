@@ -21,7 +21,8 @@ struct LakeRestoreOptions {
   std::string lake;  // Its location; see OpenObjectStore.
   // Of the hub: where its data is, its limits, its clock.
   BrokerOptions broker;
-  // Called every so many events, at least 1; false ends the restore with CANCELLED.
+  // Called at intervals of `progress_events` events (at least 1); false ends the restore with
+  // CANCELLED.
   std::function<bool(const RestoreProgress&)> progress;
   uint64_t progress_events = 4096;
 };
