@@ -129,6 +129,7 @@ void Engine::TakeNow(Delivered delivered) {
     Settle(trigger, Outcome::Park("it is not an eventhub.v1.Event"));
     return;
   }
+  lines_.DropOwn(trigger.event, trigger.arrival.restored);
   if (wanted.empty()) {
     Bundle bundle;
     bundle.triggers.push_back(&trigger);
@@ -142,7 +143,10 @@ void Engine::TakeNow(Delivered delivered) {
   });
   trigger.lane = LaneOf(trigger);
   if (trigger.lane != 0) lanes_.Add(trigger);
-  absl::Duration at = clock_.Monotonic();
+  // Nothing happened since the last event was done, if it came in the same turn.
+  const bool follows = strand_->epoch() == epoch_;
+  epoch_ = strand_->epoch();
+  absl::Duration at = follows ? done_at_ : clock_.Monotonic();
   const absl::Time appended = std::max(trigger.arrival.append_time, absl::UnixEpoch());
   const absl::Duration age = std::max(NowAt(at) - appended, absl::ZeroDuration());
   for (Line* const line : wanted) {
@@ -169,6 +173,7 @@ void Engine::TakeNow(Delivered delivered) {
     counters.map_time.Add(after - at);
     at = after;
   }
+  done_at_ = at;
   progress_.Watch();
 }
 

@@ -159,6 +159,9 @@ class Engine : private CommitQueue::Owner, private ViewKeeper::Owner {
   ProgressWatch progress_;
   uint64_t session_ = 0;
   bool draining_ = false;
+  // When the last event was done, in which epoch of the strand.
+  absl::Duration done_at_;
+  uint64_t epoch_ = 0;
   absl::Duration wall_read_at_ = -absl::InfiniteDuration();
   absl::Time wall_at_zero_;
 

@@ -14,11 +14,24 @@ constexpr uint64_t kSuperseded = ~uint64_t{0};
 
 }  // namespace
 
+template <Trigger::Place Trigger::*place>
+void InFlightEvents::List<place>::Add(Trigger& trigger) {
+  trigger.*place = {.previous = newest, .next = nullptr};
+  (newest != nullptr ? (newest->*place).next : oldest) = &trigger;
+  newest = &trigger;
+}
+
+template <Trigger::Place Trigger::*place>
+void InFlightEvents::List<place>::Remove(Trigger& trigger) {
+  const Trigger::Place at = trigger.*place;
+  (at.previous != nullptr ? (at.previous->*place).next : oldest) = at.next;
+  (at.next != nullptr ? (at.next->*place).previous : newest) = at.previous;
+}
+
 InFlightEvents::~InFlightEvents() {
-  while (oldest_ != nullptr) {
-    Trigger* const next = oldest_->next;
-    delete oldest_;
-    oldest_ = next;
+  while (Trigger* const trigger = all_.oldest) {
+    all_.Remove(*trigger);
+    delete trigger;
   }
 }
 
@@ -37,17 +50,22 @@ InFlight& InFlightEvents::Add(Delivered& delivered, size_t pipelines) {
   trigger->session = delivered.session;
   trigger->settler = std::move(delivered.settler);
   trigger->number = next_number_++;
-  trigger->previous = newest_;
-  (newest_ != nullptr ? newest_->next : oldest_) = trigger.get();
-  newest_ = trigger.get();
+  all_.Add(*trigger);
+  if (!trigger->arrival.replayed) {
+    const size_t number = trigger->arrival.partition;
+    if (number >= partitions_.size()) partitions_.resize(number + 1);
+    Partition& partition = partitions_[number];
+    const Trigger* const last = partition.events.newest;
+    partition.ascending =
+        last == nullptr || (partition.ascending && last->arrival.offset < trigger->arrival.offset);
+    partition.events.Add(*trigger);
+  }
   return *trigger.release();
 }
 
 void InFlightEvents::Remove(Trigger& trigger) {
-  (trigger.previous != nullptr ? trigger.previous->next : oldest_) = trigger.next;
-  (trigger.next != nullptr ? trigger.next->previous : newest_) = trigger.previous;
-  trigger.previous = nullptr;
-  trigger.next = nullptr;
+  all_.Remove(trigger);
+  if (!trigger.arrival.replayed) partitions_[trigger.arrival.partition].events.Remove(trigger);
   trigger.next_bound = &trigger;
   trigger.released = false;
   trigger.unknown.clear();
@@ -57,12 +75,13 @@ void InFlightEvents::Remove(Trigger& trigger) {
 }
 
 void InFlightEvents::LowerToInFlight(std::map<uint32_t, int64_t>& offsets) const {
-  if (offsets.empty()) return;
-  for (const Trigger* trigger = oldest_; trigger != nullptr; trigger = trigger->next) {
-    const Arrival& arrival = trigger->arrival;
-    if (arrival.replayed) continue;
-    const auto it = offsets.find(arrival.partition);
-    if (it != offsets.end()) it->second = std::min(it->second, arrival.offset);
+  for (auto& [number, lowest] : offsets) {
+    if (number >= partitions_.size()) continue;
+    const Partition& partition = partitions_[number];
+    for (const Trigger* at = partition.events.oldest; at != nullptr; at = at->in_partition.next) {
+      lowest = std::min(lowest, at->arrival.offset);
+      if (partition.ascending) break;
+    }
   }
 }
 
@@ -79,7 +98,7 @@ void InFlightEvents::Supersede(const Delivered& delivered) {
     return;
   }
   if (!delivered.arrival.redelivered) return;
-  for (Trigger* trigger = oldest_; trigger != nullptr; trigger = trigger->next) {
+  for (Trigger* trigger = all_.oldest; trigger != nullptr; trigger = trigger->among_all.next) {
     const bool same = trigger->arrival.partition == delivered.arrival.partition &&
                       trigger->arrival.offset == delivered.arrival.offset &&
                       trigger->session == delivered.session;

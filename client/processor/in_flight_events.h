@@ -25,9 +25,9 @@ class InFlightEvents {
   // Its tasks are clear.
   void Remove(Trigger& trigger);
 
-  bool empty() const { return oldest_ == nullptr; }
-  // In the order in which they came: `next` is the one after it.
-  const Trigger* oldest() const { return oldest_; }
+  bool empty() const { return all_.oldest == nullptr; }
+  // In the order in which they came: `among_all` has the one after it.
+  const Trigger* oldest() const { return all_.oldest; }
   // Lowers the offset of each partition to its lowest one here, without replayed events.
   void LowerToInFlight(std::map<uint32_t, int64_t>& offsets) const;
 
@@ -35,9 +35,23 @@ class InFlightEvents {
   void Supersede(const Delivered& delivered);
 
  private:
+  // Events in the order in which they came.
+  template <Trigger::Place Trigger::*place>
+  struct List {
+    Trigger* oldest = nullptr;
+    Trigger* newest = nullptr;
+
+    void Add(Trigger& trigger);
+    void Remove(Trigger& trigger);
+  };
+  struct Partition {
+    List<&Trigger::in_partition> events{};  // Without replayed ones.
+    bool ascending = true;                  // The offsets.
+  };
+
   std::vector<std::unique_ptr<InFlight>> free_;
-  Trigger* oldest_ = nullptr;
-  Trigger* newest_ = nullptr;
+  List<&Trigger::among_all> all_;
+  std::vector<Partition> partitions_;
   uint64_t next_number_ = 0;
   // Of the events delivered in the newest session: the end of each partition's offsets.
   uint64_t newest_session_ = 0;

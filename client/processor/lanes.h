@@ -3,10 +3,9 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <deque>
+#include <utility>
 
 #include "absl/container/flat_hash_map.h"
-#include "absl/container/flat_hash_set.h"
 #include "eventhub/processor/internal/trigger.h"
 
 namespace eventhub::processor::internal {
@@ -17,15 +16,23 @@ class Lanes {
   bool empty() const { return lanes_.empty(); }
 
   // Called in the order of delivery, for each trigger that has a lane.
-  void Add(Trigger& trigger) { lanes_[trigger.lane].waiting.push_back(&trigger); }
+  void Add(Trigger& trigger) {
+    trigger.done = false;
+    trigger.next_in_lane = nullptr;
+    Lane& lane = lanes_[trigger.lane];
+    (lane.last != nullptr ? lane.last->next_in_lane : lane.first) = &trigger;
+    lane.last = &trigger;
+  }
 
-  // Calls `visit` for the triggers between `a` and `b`, which must be of one lane and not done.
+  // Calls `visit` for the triggers between `a` and `b`, which must be of one lane and not done, and
+  // may be the same.
   template <typename Visit>
   void ForEachBetween(const Trigger& a, const Trigger& b, Visit visit) const {
-    const auto [first, last] = std::minmax(a.number, b.number);
-    for (Trigger* const trigger : lanes_.at(a.lane).waiting) {
-      if (trigger->number >= last) return;
-      if (trigger->number > first) visit(*trigger);
+    const auto& [first, last] = std::minmax(
+        a, b, [](const Trigger& left, const Trigger& right) { return left.number < right.number; });
+    for (Trigger* at = first.next_in_lane; at != nullptr && at->number < last.number;
+         at = at->next_in_lane) {
+      visit(*at);
     }
   }
 
@@ -33,25 +40,24 @@ class Lanes {
   // done and is the first of its lane.
   template <typename Release>
   void Done(Trigger& trigger, Release release) {
-    const uint64_t key = trigger.lane;
-    Lane& lane = lanes_[key];
-    if (lane.waiting.front() != &trigger) {
-      lane.done.insert(&trigger);
-      return;
+    trigger.done = true;
+    const auto it = lanes_.find(trigger.lane);
+    if (it->second.first != &trigger) return;
+    Trigger* end = &trigger;
+    while (end != nullptr && end->done) end = end->next_in_lane;
+    if (end != nullptr) {
+      it->second.first = end;
+    } else {
+      lanes_.erase(it);
     }
-    std::deque<Trigger*> released;
-    do {
-      released.push_back(lane.waiting.front());
-      lane.waiting.pop_front();
-    } while (!lane.waiting.empty() && lane.done.erase(lane.waiting.front()) > 0);
-    if (lane.waiting.empty()) lanes_.erase(key);
-    for (Trigger* const next : released) release(*next);
+    // A trigger that is released may be gone.
+    for (Trigger* at = &trigger; at != end;) release(*std::exchange(at, at->next_in_lane));
   }
 
  private:
   struct Lane {
-    std::deque<Trigger*> waiting;
-    absl::flat_hash_set<const Trigger*> done;  // Those behind the first that are done.
+    Trigger* first = nullptr;
+    Trigger* last = nullptr;
   };
   absl::flat_hash_map<uint64_t, Lane> lanes_;
 };

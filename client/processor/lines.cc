@@ -89,10 +89,7 @@ absl::Status Lines::Add(const ProcessorOptions& options, Engine& engine) {
     }
     RETURN_IF_ERROR(Named(pipeline.id(), AddOne(options, pipeline, engine)));
   }
-  if (!options.take_own_events) {
-    ASSIGN_OR_RETURN(
-        own_, CompileFilter(client::Filter::Exact({{"source", options.source}}).proto(), ""));
-  }
+  if (!options.take_own_events) own_source_ = options.source;
   return absl::OkStatus();
 }
 
@@ -132,21 +129,28 @@ void Lines::Find(const Delivered& delivered) {
   wanted_.clear();
   const absl::string_view view(delivered.bytes.data(), delivered.bytes.size());
   const bool restored = delivered.arrival.restored;
-  const bool timer = timers_ && timers_->Matches(view);
-  const bool passed = timer || !own_ || !own_->Matches(view);
+  timer_ = timers_ && timers_->Matches(view);
   for (const std::unique_ptr<Line>& line : lines_) {
     const bool named = delivered.pipelines.empty() ||
                        std::find(delivered.pipelines.begin(), delivered.pipelines.end(),
                                  line->description.id()) != delivered.pipelines.end();
-    const bool wants = passed && named && !(restored && line->views.empty()) &&
-                       (timer ? line->timers && line->timers->Matches(view)
-                              : !line->filter || line->filter->Matches(view));
+    const bool wants = named && !(restored && line->views.empty()) &&
+                       (timer_ ? line->timers && line->timers->Matches(view)
+                               : !line->filter || line->filter->Matches(view));
     if (wants) {
       wanted_.push_back(line.get());
     } else if (!restored) {
       line->runtime.counters().passed_over.Add(1);
     }
   }
+}
+
+void Lines::DropOwn(const v1::Event& event, bool restored) {
+  if (timer_ || own_source_.empty() || event.source() != own_source_) return;
+  for (Line* const line : wanted_) {
+    if (!restored) line->runtime.counters().passed_over.Add(1);
+  }
+  wanted_.clear();
 }
 
 std::vector<std::string> Lines::Unknown(absl::Span<const std::string> names) const {

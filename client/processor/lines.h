@@ -56,6 +56,8 @@ class Lines {
 
   // Finds those that want an event. Of these, only the named ones, unless there are no names.
   void Find(const Delivered& delivered);
+  // Drops what was found for an event that the processor has published, unless it takes them.
+  void DropOwn(const v1::Event& event, bool restored);
   // What was found.
   const std::vector<Line*>& wanted() const { return wanted_; }
   // The names of those that do not exist.
@@ -66,12 +68,13 @@ class Lines {
   absl::Status CompileFilters(Line& line, const std::string& timer_subject);
 
   std::vector<std::unique_ptr<Line>> lines_;
-  std::optional<CompiledFilter> own_;     // Passes the processor's own events.
+  std::string own_source_;                // Events from here are dropped; empty: none are.
   std::optional<CompiledFilter> timers_;  // Passes timers, if any pipeline has some.
   bool any_waits_ = false;
   bool any_groups_ = false;  // One pipeline has groups.
   client::Order order_ = client::Order::kNone;
   std::vector<Line*> wanted_;
+  bool timer_ = false;  // What was found is for a timer.
 };
 
 // INVALID_ARGUMENT, naming the option that is out of range; what is about a pipeline, Lines checks.

@@ -52,7 +52,8 @@ void ProgressWatch::Check(Line& line) {
   }
   if (++progress.idle_checks < 2) return;
   const Trigger* oldest = events_.oldest();
-  while (oldest != nullptr && oldest->tasks[line.index].pipeline == nullptr) oldest = oldest->next;
+  while (oldest != nullptr && oldest->tasks[line.index].pipeline == nullptr)
+    oldest = oldest->among_all.next;
   board_.Set(line.index, Kind::kBroken, kSettlement,
              absl::StrCat("no event was settled for ", absl::FormatDuration(stall_after_),
                           " while ", in_flight, " are in flight, the oldest with the id ",

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "client/src/subscribe/turn.h"
+
 namespace eventhub::processor::internal {
 
 Strand::Strand(const Clock& clock, std::function<void()> on_idle)
@@ -57,7 +59,12 @@ void Strand::RunPosted() {
     batch_.swap(posted_);
     state_.fetch_and(~kPosted);
   }
-  for (Work& work : batch_) std::move(work)();
+  // An answer may settle many events, as may many answers.
+  const client::Turn turn;
+  for (Work& work : batch_) {
+    ++epoch_;
+    std::move(work)();
+  }
   batch_.clear();
 }
 
@@ -69,6 +76,7 @@ void Strand::At(absl::Duration when, Work work) {
 
 void Strand::RunTimers() {
   if (timers_.empty()) return;
+  ++epoch_;
   const int64_t now = absl::ToInt64Nanoseconds(clock_.Monotonic());
   while (!timers_.empty() && timers_.begin()->first <= now) {
     Work work = std::move(timers_.begin()->second);

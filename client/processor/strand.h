@@ -12,6 +12,7 @@
 
 #include "absl/functional/any_invocable.h"
 #include "absl/time/time.h"
+#include "client/src/subscribe/turn.h"
 #include "storage/base/clock.h"
 #include "storage/base/mutex.h"
 
@@ -43,16 +44,29 @@ class Strand {
 
   // Submits work to the thread that is the strand now, or to the strand's own thread.
   void Post(Work work);
-  // If no other thread is the strand, runs `work` and all other waiting work on this thread;
-  // otherwise posts it. Must not be called on the strand.
+  // If no other thread is the strand, runs `work` on this thread, and then all other waiting work,
+  // or at the end of the thread's turn (client::Turn) if it has one; otherwise posts it. Must not
+  // be called by work on the strand.
   template <typename F>
   void Run(F&& work) {
-    if (!Enter()) {
+    client::Turn* const turn = client::Turn::current();
+    const bool stays = turn != nullptr && turn_.load(std::memory_order_relaxed) == turn;
+    if (!stays && !Enter()) {
       Post(std::forward<F>(work));
       return;
     }
+    if (!stays) ++epoch_;
     std::forward<F>(work)();
-    Leave();
+    if (stays) return;
+    if (turn == nullptr) {
+      Leave();
+      return;
+    }
+    turn_.store(turn, std::memory_order_relaxed);
+    turn->AtEnd([this] {
+      turn_.store(nullptr, std::memory_order_relaxed);
+      Leave();
+    });
   }
   // Runs posted work and due timers, if no other thread is the strand.
   void RunDue() {
@@ -61,6 +75,8 @@ class Strand {
 
   // Runs `work` at `when`, by the monotonic clock. On the strand only.
   void At(absl::Duration when, Work work);
+  // Changes when other work ran since. On the strand only.
+  uint64_t epoch() const { return epoch_; }
   // When the next timer is due; infinite if there is none.
   absl::Duration next_due() const;
 
@@ -94,6 +110,10 @@ class Strand {
   // On the strand only.
   std::multimap<int64_t, Work> timers_;  // By when they are due, in nanoseconds.
   std::vector<Work> batch_;
+  uint64_t epoch_ = 1;
+
+  // The turn of the thread that is the strand until the end of that turn; only that thread has it.
+  std::atomic<const client::Turn*> turn_ = nullptr;
 
   // A thread enters and leaves without the mutex and, if it has a thread of its own for timers,
   // without asking for the time: both happen for each event. kPosted and kStopping are set with the

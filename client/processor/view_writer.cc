@@ -23,7 +23,7 @@ CallOptions ForAlone(const MaterializeOptions& options) {
 }  // namespace
 
 struct ViewWriter::Batch {
-  std::vector<std::unique_ptr<ViewItem>> items;
+  ViewItems items;
   std::set<uint32_t> partitions;
   std::vector<RowWrite> rows;
   PositionsInView positions;
@@ -33,12 +33,12 @@ struct ViewWriter::Batch {
   uint64_t generation = 0;
 
   // Gives the rows back, so that other batches can be made of the items.
-  std::deque<std::unique_ptr<ViewItem>> Divide() {
+  ViewItems Divide() {
     size_t at = 0;
     for (std::unique_ptr<ViewItem>& item : items) {
       for (Row& row : item->rows_) row = std::move(rows[at++].row);
     }
-    return {std::make_move_iterator(items.begin()), std::make_move_iterator(items.end())};
+    return std::move(items);
   }
 };
 
@@ -132,7 +132,7 @@ void ViewWriter::WriteNext() {
   if (runtime_.closing()) return;
   busy_ = true;  // Also while items are passed on, which may bring others.
   while (!divided_.empty() || !waiting_.empty()) {
-    std::deque<std::unique_ptr<ViewItem>> items;
+    ViewItems items;
     if (divided_.empty()) {
       items = TakeWaiting();
     } else {
@@ -153,46 +153,51 @@ void ViewWriter::WriteNext() {
   busy_ = false;
 }
 
-std::deque<std::unique_ptr<ViewItem>> ViewWriter::TakeWaiting() {
-  std::deque<std::unique_ptr<ViewItem>> items;
+ViewItems ViewWriter::TakeWaiting() {
+  ViewItems items;
   size_t rows = 0;
+  const absl::Duration now = runtime_.Now();
   while (!waiting_.empty()) {
     const ViewItem& next = *waiting_.front();
     if (rows > 0 && rows + next.count_ > options_.max_rows) break;
     rows += next.count_;
     runtime_.counters().waiting.Add(-1);
-    runtime_.counters().io_wait.Add(runtime_.Now() - next.since_);
+    runtime_.counters().io_wait.Add(now - next.since_);
     items.push_back(std::move(waiting_.front()));
     waiting_.pop_front();
   }
   return items;
 }
 
-void ViewWriter::Sort(std::deque<std::unique_ptr<ViewItem>>& items) {
-  std::deque<std::unique_ptr<ViewItem>> now;
-  for (std::unique_ptr<ViewItem>& item : items) {
+void ViewWriter::Sort(ViewItems& items) {
+  const auto taken_out = [this](std::unique_ptr<ViewItem>& item) {
     if (runtime_.IsLost(item->unit())) {
       runtime_.Finish(item->unit());
     } else if (alone_.Holds(LaneOfItem(*item))) {
       AddAlone(std::move(item));
     } else {
-      now.push_back(std::move(item));
+      return false;
     }
+    return true;
+  };
+  size_t kept = 0;
+  for (std::unique_ptr<ViewItem>& item : items) {
+    if (!taken_out(item)) std::swap(items[kept++], item);
   }
-  items = std::move(now);
+  items.resize(kept);
 }
 
 void ViewWriter::AddAlone(std::unique_ptr<ViewItem> item) {
   const uint64_t lane = LaneOfItem(*item);
-  std::deque<std::unique_ptr<ViewItem>> one;
+  ViewItems one;
   one.push_back(std::move(item));
   alone_.Add(std::make_unique<Alone>(*this, BatchOf(std::move(one))), lane);
 }
 
-std::shared_ptr<ViewWriter::Batch> ViewWriter::BatchOf(
-    std::deque<std::unique_ptr<ViewItem>> items) const {
+std::shared_ptr<ViewWriter::Batch> ViewWriter::BatchOf(ViewItems items) const {
   auto batch = std::make_shared<Batch>();
-  batch->items = {std::make_move_iterator(items.begin()), std::make_move_iterator(items.end())};
+  batch->items = std::move(items);
+  batch->rows.reserve(batch->items.size());
   for (const std::unique_ptr<ViewItem>& item : batch->items) {
     const Arrival& arrival = item->unit().task().trigger->arrival;
     if (!arrival.replayed) batch->partitions.insert(arrival.partition);
@@ -244,11 +249,10 @@ void ViewWriter::OnWritten(const std::shared_ptr<Batch>& batch) {
 }
 
 void ViewWriter::OnRefused(Batch& batch) {
-  std::deque<std::unique_ptr<ViewItem>> items = batch.Divide();
+  ViewItems items = batch.Divide();
   if (items.size() > 1) {
     const auto middle = items.begin() + static_cast<std::ptrdiff_t>(items.size() / 2);
-    std::deque<std::unique_ptr<ViewItem>> second(std::make_move_iterator(middle),
-                                                 std::make_move_iterator(items.end()));
+    ViewItems second(std::make_move_iterator(middle), std::make_move_iterator(items.end()));
     items.erase(middle, items.end());
     divided_.push_front(std::move(second));
     divided_.push_front(std::move(items));

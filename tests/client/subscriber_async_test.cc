@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "client/src/subscribe/turn.h"
 #include "gtest/gtest.h"
 #include "tests/client/subscriber_fixture.h"
 
@@ -112,6 +113,54 @@ TEST_F(SubscriberAsyncTest, SettlesWithinTheHandler) {
   Run();
   EXPECT_THAT(Sent(), ElementsAre("ack exact 0@10 [0,1)"));
   EXPECT_THAT(SettleLast(), ElementsAre("ack exact 0@10 [1,3)"));
+}
+
+// A thread takes 1, 2, 4, ... events while their handlers are fast.
+TEST_F(SubscriberAsyncTest, SettlesEventsOfATurnTogether) {
+  SubscriberOptions options;
+  options.on_event_async = [](ReceivedEvent event, Settler settler) {
+    IdOf(event) == "0/4" ? settler.Park("broken") : settler.Ack();
+  };
+  StartQueue(std::move(options));
+  hub_->Send(Events(0, 0, 7));
+  Run();
+  EXPECT_THAT(Sent(), ElementsAre("ack 0@10 [0,1)"));
+  EXPECT_EQ(subscriber_->counters().handled, 7u);
+  EXPECT_THAT(SettleLast(), ElementsAre("ack 0@10 [1,4)[5,7)", "park 0@10 [4,5): broken"));
+}
+
+TEST_F(SubscriberAsyncTest, SettlesASingleEventBeforeItsHandlerReturns) {
+  SubscriberOptions options;
+  std::vector<std::string> sent;
+  options.on_event_async = [&](ReceivedEvent, Settler settler) {
+    settler.Ack();
+    sent = Sent();
+  };
+  StartQueue(std::move(options));
+  hub_->Send(Events(0, 0, 1));
+  Run();
+  EXPECT_THAT(sent, ElementsAre("ack 0@10 [0,1)"));
+}
+
+TEST_F(SubscriberAsyncTest, TurnOutsideOfHandlersSettlesTogether) {
+  StartQueue(Keeping());
+  hub_->Send(Events(0, 0, 2));
+  hub_->Send(Events(1, 0, 2));
+  Run();
+  {
+    const Turn turn;
+    Take("1/0").Ack();
+    Take("0/0").Ack();
+    Take("1/1").Retry("later", absl::Seconds(1));
+    {
+      const Turn inner;
+      Take("0/1").Ack();
+    }
+    EXPECT_THAT(Sent(), IsEmpty());
+    EXPECT_EQ(subscriber_->counters().handled, 0u);
+  }
+  EXPECT_THAT(Sent(), UnorderedElementsAre("ack 0@10 [0,2)", "ack 1@11 [0,1)",
+                                           "retry 1@11 [1,2) after 1s: later"));
 }
 
 TEST_F(SubscriberAsyncTest, StreamPartitionWaitsForPreviousEvent) {

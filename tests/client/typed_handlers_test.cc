@@ -179,11 +179,11 @@ TEST_F(AsyncTypedHandlersTest, SettleLaterAndParkUndecodableEvents) {
   Run();
   ASSERT_EQ(held.size(), 1u);
   EXPECT_EQ(held[0].first.data.total, 42);
-  const std::vector<std::string> sent = Sent();
-  ASSERT_EQ(sent.size(), 1u);
-  EXPECT_THAT(sent[0], HasSubstr("park 0@10 [1,2): the data is not as expected"));
-  EXPECT_THAT(SettleLast(),
-              ElementsAre("skip 0@10 [2,3): no handler for type news", "park 0@10 [3,4): gone"));
+  std::vector<std::string> sent = Sent();
+  for (std::string& rest : SettleLast()) sent.push_back(std::move(rest));
+  EXPECT_THAT(sent,
+              ElementsAre(HasSubstr("park 0@10 [1,2): the data is not as expected"),
+                          "skip 0@10 [2,3): no handler for type news", "park 0@10 [3,4): gone"));
   held[0].second.Ack();
   EXPECT_THAT(SettleLast(), ElementsAre("ack 0@10 [0,1)"));
 }

@@ -1,6 +1,7 @@
 // The outcome of an event, given later and from any thread.
 #pragma once
 
+#include <cstddef>
 #include <memory>
 #include <optional>
 #include <string>
@@ -10,7 +11,7 @@
 namespace eventhub::client {
 
 struct Outcome;
-class PendingEvent;
+class HandedOut;
 
 // Settles one event that SubscriberOptions::on_event_async was given.
 //
@@ -39,7 +40,7 @@ class Settler {
   ~Settler();
 
   // Whether it holds an event that it has not settled.
-  explicit operator bool() const { return event_ != nullptr; }
+  explicit operator bool() const { return event_.events != nullptr; }
 
   // Releases the memory of the event: a ReceivedEvent must not be used afterwards.
   void Settle(Outcome outcome);
@@ -51,9 +52,17 @@ class Settler {
 
  private:
   friend class SubscriberCore;
-  explicit Settler(std::unique_ptr<PendingEvent> event);
 
-  std::unique_ptr<PendingEvent> event_;
+  // An event of those that were handed out together.
+  struct Pending {
+    std::shared_ptr<HandedOut> events{};
+    size_t index = 0;
+
+    void Settle(Outcome outcome) const;
+  };
+  explicit Settler(Pending event);
+
+  Pending event_;
 };
 
 }  // namespace eventhub::client

@@ -65,7 +65,7 @@ void Pace::Learn(absl::Duration took, bool whole) {
 }
 
 size_t ChunkSize(const SubscriberOptions& options, const Pace& pace) {
-  if (options.on_event) return pace.events();
+  if (!options.on_batch) return pace.events();
   return options.max_batch_events == 0 ? SIZE_MAX : options.max_batch_events;
 }
 

@@ -11,16 +11,8 @@
 #include "client/src/base/proto_time.h"
 #include "client/src/base/stop_signals.h"
 #include "client/src/read/position_proto.h"
-#include "client/src/subscribe/pending_event.h"
 
 namespace eventhub::client {
-namespace {
-
-// How many events a thread takes for an asynchronous handler at a time, if they may be out
-// together.
-constexpr size_t kAsyncChunk = 64;
-
-}  // namespace
 
 class SubscriberCore::StreamHandler final : public NumberedHandler<SubscriberCore, ConsumeStream> {
  public:
@@ -70,7 +62,7 @@ bool SubscriberCore::RunHandler(bool wait, Pace& pace) {
     if (idle_ > 0 && queue_.ready()) work_.NotifyOne();
   }
   if (options_.on_event_async) {
-    HandOut(*chunk);
+    HandOut(*chunk, pace);
     return true;
   }
   const Handled handled = Handle(options_, *chunk, stop_at_retry, clock_, pace);
@@ -85,27 +77,36 @@ bool SubscriberCore::RunHandler(bool wait, Pace& pace) {
 }
 
 size_t SubscriberCore::ChunkSizeNow(const Pace& pace) const {
-  if (!options_.on_event_async) return ChunkSize(options_, pace);
-  return queue_.in_order() ? 1 : kAsyncChunk;
+  // An event that is settled later must not hold up others of the chunk.
+  if (options_.on_event_async && queue_.in_order()) return 1;
+  return ChunkSize(options_, pace);
 }
 
-void SubscriberCore::HandOut(const WorkQueue::Chunk& chunk) {
-  WorkQueue::Chunk event = chunk;
-  event.count = 1;
-  for (size_t i = 0; i < chunk.count; ++i, ++event.at, ++event.first) {
-    HandleAsync(options_, *event.at,
-                Settler(std::make_unique<PendingEvent>(weak_from_this(), event)));
+void SubscriberCore::HandOut(const WorkQueue::Chunk& chunk, Pace& pace) {
+  // A single event, as of a handler that is slow, does not wait for its handler to return.
+  std::optional<Turn> turn;
+  if (chunk.count > 1) turn.emplace();
+  const absl::Duration start = Now();
+  const auto events = std::make_shared<HandedOut>(weak_from_this(), chunk);
+  EventBatch::Iterator at = chunk.at;
+  for (size_t i = 0; i < chunk.count; ++i, ++at) {
+    HandleAsync(options_, *at, Settler({.events = events, .index = chunk.first + i}));
   }
+  pace.Learn(Now() - start, /*whole=*/true);
 }
 
-void SubscriberCore::SettleOne(const WorkQueue::Chunk& event, Outcome outcome) {
-  const Handled::Run run{.first = event.first, .count = 1, .outcome = std::move(outcome)};
+void SubscriberCore::SettleHandedOut(absl::Span<SettledEvents> settled) {
   {
     MutexLock lock(mutex_);
-    ++counters_.handled;
-    leases_.Finish(*event.delivery, {&run, 1});
-    queue_.Done(event);
-    --running_;
+    for (SettledEvents& one : settled) {
+      const WorkQueue::Chunk& chunk = one.events->chunk();
+      const Handled::Run run{
+          .first = one.first, .count = one.count, .outcome = std::move(one.outcome)};
+      counters_.handled += one.count;
+      leases_.Finish(*chunk.delivery, {&run, 1});
+      queue_.Done(chunk, one.count);
+      running_ -= one.count;
+    }
     if (ended_) change_.NotifyAll();
     if (idle_ > 0 && queue_.ready()) work_.NotifyOne();
   }

@@ -9,12 +9,14 @@
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
+#include "absl/types/span.h"
 #include "client/src/base/reconnect.h"
 #include "client/src/subscribe/consume_frame.h"
 #include "client/src/subscribe/consume_requests.h"
 #include "client/src/subscribe/handling.h"
 #include "client/src/subscribe/hooks.h"
 #include "client/src/subscribe/lease_table.h"
+#include "client/src/subscribe/turn.h"
 #include "client/src/subscribe/work_queue.h"
 #include "eventhub/connection.h"
 #include "eventhub/subscriber.h"
@@ -42,8 +44,8 @@ class SubscriberCore : public std::enable_shared_from_this<SubscriberCore> {
   // Runs a handler for the next events, and settles them; each thread keeps its own `pace` from
   // call to call. Returns false if there is nothing to handle; with `wait`, only after Close.
   bool RunHandler(bool wait, Pace& pace);
-  // An event that an asynchronous handler was given has an outcome; called once for each.
-  void SettleOne(const WorkQueue::Chunk& event, Outcome outcome);
+  // Events that asynchronous handlers were given have outcomes; once for each event.
+  void SettleHandedOut(absl::Span<SettledEvents> settled);
 
   // See Subscriber.
   void SetCredit(const Credit& credit);
@@ -87,7 +89,7 @@ class SubscriberCore : public std::enable_shared_from_this<SubscriberCore> {
 
   size_t ChunkSizeNow(const Pace& pace) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Gives each event of the chunk to the asynchronous handler.
-  void HandOut(const WorkQueue::Chunk& chunk);
+  void HandOut(const WorkQueue::Chunk& chunk, Pace& pace);
   void Settle(const WorkQueue::Chunk& chunk, const Handled& handled)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 

@@ -123,10 +123,10 @@ void WorkQueue::PutBack(const Chunk& chunk, EventBatch::Iterator at, size_t next
   MakeReady(lane);
 }
 
-void WorkQueue::Done(const Chunk& chunk) {
+void WorkQueue::Done(const Chunk& chunk, size_t events) {
   Lane& lane = *chunk.lane;
-  ABSL_ASSERT(lane.running > 0);
-  --lane.running;
+  ABSL_ASSERT(lane.running >= events);
+  lane.running -= events;
   MakeReady(lane);
   ForgetIfIdle(lane);
 }

@@ -48,10 +48,12 @@ class WorkQueue {
   void PutBack(const Chunk& chunk, EventBatch::Iterator at, size_t next);
 
   // Must be called last, once for each chunk.
-  void Done(const Chunk& chunk);
+  void Done(const Chunk& chunk) { Done(chunk, 1); }
 
-  // Each event of `chunk` becomes a chunk of its own: Done must be called for each.
+  // Each event of `chunk` becomes a chunk of its own: Done must be called for each of them.
   void Separate(const Chunk& chunk);
+  // Done for so many events of a chunk that was separated.
+  void Done(const Chunk& chunk, size_t events);
 
   // Drops all waiting events.
   void Clear();

@@ -100,7 +100,7 @@ struct MaterializeOptions {
   // The maximum number of rows in one transaction, at least 1; the rows of one event are not
   // divided. While one transaction is in progress, the next is collected, so no row waits for a
   // batch to fill.
-  size_t max_rows = 1000;
+  size_t max_rows = 5000;
 
   // How long a write may wait for transactions of others that have locked what it needs, 1 ms to
   // 1 min; then it is tried again later. For SQLite, PostgreSQL, and stores of your own that wait;

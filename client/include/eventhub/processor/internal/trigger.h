@@ -71,13 +71,19 @@ struct Trigger {
   // Pipelines to which it was redriven and which the processor does not have.
   std::vector<std::string> unknown{};
   uint64_t lane = 0;  // Settled in order with events of the same lane; 0: in any order.
+  Trigger* next_in_lane = nullptr;
+  bool done = false;  // All pipelines are done with it; for its lane.
   Trigger* next_bound = this;
   bool released = false;  // All pipelines are done with it and with all before it in its lane.
   uint32_t pieces = 0;    // Remaining transactions, if it is committed piece by piece.
 
-  // Its position among all events in flight, oldest first.
-  Trigger* previous = nullptr;
-  Trigger* next = nullptr;
+  // Its neighbours among events in flight, oldest first.
+  struct Place {
+    Trigger* previous = nullptr;
+    Trigger* next = nullptr;
+  };
+  Place among_all{};
+  Place in_partition{};
 };
 
 // Joins the rings of `a` and `b`, unless they are in one ring already.

@@ -38,6 +38,8 @@ class ViewItem {
   absl::Duration since_;  // When it arrived.
 };
 
+using ViewItems = std::vector<std::unique_ptr<ViewItem>>;
+
 // One write is in progress at a time; meanwhile the rows of the next one are collected. A write
 // that the store fails is retried until it succeeds; a row that cannot be written fails its unit.
 // If the program's part of a write fails, the batch is halved until the units that cause the
@@ -68,11 +70,11 @@ class ViewWriter {
   void WriteSoon();
   void WriteNext();
   // The next items, as many as may be written at once.
-  std::deque<std::unique_ptr<ViewItem>> TakeWaiting();
+  ViewItems TakeWaiting();
   // Takes out what need not be written now.
-  void Sort(std::deque<std::unique_ptr<ViewItem>>& items);
+  void Sort(ViewItems& items);
   void AddAlone(std::unique_ptr<ViewItem> item);
-  std::shared_ptr<Batch> BatchOf(std::deque<std::unique_ptr<ViewItem>> items) const;
+  std::shared_ptr<Batch> BatchOf(ViewItems items) const;
   void Start(std::shared_ptr<Batch> batch);
   // On the thread for what blocks, and then `done`.
   void Write(const std::shared_ptr<Batch>& batch, absl::AnyInvocable<void() &&> done);
@@ -89,7 +91,7 @@ class ViewWriter {
 
   std::deque<std::unique_ptr<ViewItem>> waiting_;
   // Batches that were divided, which come before what waits.
-  std::deque<std::deque<std::unique_ptr<ViewItem>>> divided_;
+  std::deque<ViewItems> divided_;
   bool busy_ = false;  // A write is in progress, or about to begin.
   int failures_ = 0;   // Of the store, in a row.
 
