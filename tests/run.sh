@@ -8,7 +8,8 @@ readonly stages_for_people=(packages format lint dev)
 readonly all_stages=("${stages_for_people[@]}" standalone asan tsan tidy)
 readonly node_packages=("@bufbuild/buf@1.75.0" "@grpc/grpc-js@1" "@grpc/proto-loader@0.8" "@duckdb/node-api@1.5.6-r.1")
 readonly fuzz_seconds=${EVENTHUB_TEST_FUZZ_SECONDS:-5}
-jobs=$(nproc)
+# One more than there are cores, for what waits for a disk.
+jobs=$(($(nproc) + 1))
 
 usage() {
   cat <<'USAGE'
@@ -92,7 +93,7 @@ run_ctest() {
   announce "$1: tests"
   rm -f "$report"
   # More tests than there are cores: many wait for a timer or for a disk.
-  without_aslr ctest --test-dir "build/$1" --output-on-failure --no-tests=error -j $((jobs + 2)) \
+  without_aslr ctest --test-dir "build/$1" --output-on-failure --no-tests=error -j $((jobs + 1)) \
     --output-junit "$report" "${@:2}" >"build/$1/ctest.log" 2>&1
   local code=$? tests failures_here skipped
   # Only what is not as it should be: of a program that failed, the tests that passed are left out.
