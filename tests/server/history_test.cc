@@ -3,6 +3,7 @@
 //
 // The seed is printed; EVENTHUB_TEST_SEED and EVENTHUB_TEST_STEPS repeat or extend a run.
 #include <algorithm>
+#include <atomic>
 #include <map>
 #include <memory>
 #include <string>
@@ -17,6 +18,7 @@
 #include "server/core/base/timestamps.h"
 #include "server/lake/archive/lake_archive.h"
 #include "server/lake/archive/lake_history.h"
+#include "storage/base/mutex.h"
 #include "storage/base/status_macros.h"
 #include "tests/lake/memory_store.h"
 #include "tests/server/broker_rig.h"
@@ -34,34 +36,46 @@ using testing::HasSubstr;
 using testing::IsEmpty;
 using v1::ErrorDetail;
 
-// A store that outlives its users.
+// A store that outlives its users. Thread-safe.
 class BorrowedStore final : public lake::ObjectStore {
  public:
   explicit BorrowedStore(MemoryStore& store) : store_(store) {}
 
   absl::StatusOr<std::unique_ptr<lake::ObjectSink>> Create(absl::string_view name) override {
+    MutexLock lock(mutex_);
     return store_.Create(name);
   }
   absl::Status PutIfAbsent(absl::string_view name, absl::string_view bytes) override {
+    MutexLock lock(mutex_);
     return store_.PutIfAbsent(name, bytes);
   }
   absl::Status Put(absl::string_view name, absl::string_view bytes) override {
+    MutexLock lock(mutex_);
     return store_.Put(name, bytes);
   }
   absl::StatusOr<std::string> Get(absl::string_view name, uint64_t offset,
                                   uint64_t length) const override {
+    MutexLock lock(mutex_);
     return store_.Get(name, offset, length);
   }
-  absl::StatusOr<uint64_t> Size(absl::string_view name) const override { return store_.Size(name); }
+  absl::StatusOr<uint64_t> Size(absl::string_view name) const override {
+    MutexLock lock(mutex_);
+    return store_.Size(name);
+  }
   absl::StatusOr<lake::ObjectPage> List(absl::string_view prefix, absl::string_view after,
                                         size_t limit) const override {
+    MutexLock lock(mutex_);
     return store_.List(prefix, after, limit);
   }
-  absl::Status Delete(absl::string_view name) override { return store_.Delete(name); }
+  absl::Status Delete(absl::string_view name) override {
+    MutexLock lock(mutex_);
+    return store_.Delete(name);
+  }
   std::string Describe() const override { return store_.Describe(); }
 
  private:
   MemoryStore& store_;
+  mutable Mutex mutex_;
 };
 
 bool IsObject(absl::string_view name) { return absl::EndsWith(name, ".zst"); }
@@ -574,6 +588,44 @@ TEST_F(HistoryTest, ObjectsWithoutWantedTypesAreNotRead) {
   request.set_stop_offset(0);
   EXPECT_THAT(rig_.Read(request), IsOk());
   EXPECT_LE(reads, 2);
+}
+
+TEST_F(HistoryTest, FramesAreDecodedAheadAndOnce) {
+  Create("t");
+  rig_.archive->limits = ObjectLimits();
+  Restart();
+  std::vector<std::string> ids;
+  for (int i = 0; i < 1000; ++i) {
+    ids.push_back(absl::StrCat("e", i));
+    v1::PublishStreamRequest request = MakeRequest("t", {});
+    *request.add_events() =
+        MakeEvent(ids.back(), "", std::string(8000, static_cast<char>('a' + i % 26)));
+    request.set_partition(0);
+    ASSERT_THAT(rig_.Publish(request), IsOk());
+  }
+  Bury();
+  std::atomic<int> reads = 0;
+  store_.set_faults([&reads](MemoryStore::Call call, absl::string_view name) {
+    if (call == MemoryStore::Call::kGet && IsObject(name)) ++reads;
+    return MemoryStore::Fault{};
+  });
+  const auto read = [&](int ahead_threads) {
+    MemoryMeter memory(size_t{64} << 20);
+    history_ = std::make_unique<LakeHistory>(std::make_unique<BorrowedStore>(store_),
+                                             rig_.broker().links().hub_id(), memory, ahead_threads);
+    rig_.broker().readers().SetHistory(*history_);
+    reads = 0;
+    v1::ReadRequest request = ReadOf("t");
+    request.set_max_response_bytes(100'000);
+    EXPECT_EQ(Ids(request), ids);
+    history_.reset();
+    EXPECT_EQ(memory.used(), 0u);
+    return reads.load();
+  };
+  const int alone = read(0);
+  EXPECT_GT(alone, 5);  // Several frames.
+  EXPECT_EQ(read(1), alone);
+  EXPECT_EQ(read(2), alone);
 }
 
 TEST_F(HistoryTest, WhatIsKeptIsBounded) {

@@ -14,12 +14,38 @@ constexpr size_t kEntryBytes = 256;  // Besides the value.
 
 HistoryCache::~HistoryCache() { memory_.Release(kept_); }
 
-std::shared_ptr<const void> HistoryCache::Find(const std::string& key) {
+std::pair<std::shared_ptr<HistoryCache::Work>, bool> HistoryCache::FindOrBegin(
+    const std::string& key) {
   MutexLock lock(mutex_);
-  const auto found = by_key_.find(key);
-  if (found == by_key_.end()) return nullptr;
-  entries_.splice(entries_.begin(), entries_, found->second);
-  return found->second->value;
+  if (const auto found = by_key_.find(key); found != by_key_.end()) {
+    entries_.splice(entries_.begin(), entries_, found->second);
+    return {std::make_shared<Work>(Work{true, found->second->value}), false};
+  }
+  std::shared_ptr<Work>& work = making_[key];
+  if (work != nullptr) return {work, false};
+  work = std::make_shared<Work>();
+  return {work, true};
+}
+
+absl::StatusOr<std::shared_ptr<const void>> HistoryCache::Await(const Work& work) {
+  MutexLock lock(mutex_);
+  while (!work.ended && !stopped_) ended_.Wait(mutex_);
+  if (!work.ended) return absl::UnavailableError("the hub is shutting down");
+  return work.result;
+}
+
+void HistoryCache::End(const std::string& key, Work& work,
+                       absl::StatusOr<std::shared_ptr<const void>> result) {
+  MutexLock lock(mutex_);
+  work.ended = true;
+  work.result = std::move(result);
+  making_.erase(key);
+  ended_.NotifyAll();
+}
+
+bool HistoryCache::Has(const std::string& key) {
+  MutexLock lock(mutex_);
+  return by_key_.contains(key) || making_.contains(key);
 }
 
 void HistoryCache::Put(const std::string& key, std::shared_ptr<const void> value, size_t bytes) {
@@ -28,7 +54,6 @@ void HistoryCache::Put(const std::string& key, std::shared_ptr<const void> value
   if (bytes > limit) return;
   std::list<Entry> dropped;  // Destroyed without the lock.
   MutexLock lock(mutex_);
-  if (by_key_.contains(key)) return;  // Made twice at once.
   while (kept_ + bytes > limit) {
     by_key_.erase(entries_.back().key);
     kept_ -= entries_.back().bytes;

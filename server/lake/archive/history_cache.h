@@ -36,20 +36,37 @@ class HistoryCache {
   };
 
   // Returns the value of a key, which `make` makes if it is not here, with at most `need` bytes.
-  // A key belongs to one type. UNAVAILABLE after Stop; errors of `make`.
+  // While one thread makes it, others wait for it, and get its error. A key belongs to one type.
+  // `make` must not use the cache. UNAVAILABLE after Stop; errors of `make`.
   template <typename Value>
   absl::StatusOr<std::shared_ptr<const Value>> Get(
       const std::string& key, size_t need, absl::FunctionRef<absl::StatusOr<Made<Value>>()> make) {
-    if (std::shared_ptr<const void> found = Find(key); found != nullptr) {
-      return std::static_pointer_cast<const Value>(std::move(found));
+    const auto typed = [](std::shared_ptr<const void> value) {
+      return std::static_pointer_cast<const Value>(std::move(value));
+    };
+    const auto [work, mine] = FindOrBegin(key);
+    if (!mine) {
+      absl::StatusOr<std::shared_ptr<const void>> value = Await(*work);
+      if (!value.ok()) return value.status();
+      return typed(*std::move(value));
     }
-    if (absl::Status begun = BeginWork(need); !begun.ok()) return begun;
-    absl::StatusOr<Made<Value>> made = make();
-    EndWork(need);
-    if (!made.ok()) return made.status();
-    Put(key, made->value, made->bytes);
-    return std::move(made->value);
+    absl::Status status = BeginWork(need);
+    if (status.ok()) {
+      absl::StatusOr<Made<Value>> made = make();
+      EndWork(need);
+      status = made.status();
+      if (status.ok()) {
+        Put(key, made->value, made->bytes);
+        End(key, *work, made->value);
+        return std::move(made->value);
+      }
+    }
+    End(key, *work, status);
+    return status;
   }
+
+  // Whether the value is here, or being made.
+  bool Has(const std::string& key);
 
   // Ends waits, now and later.
   void Stop();
@@ -61,7 +78,16 @@ class HistoryCache {
     size_t bytes = 0;
   };
 
-  std::shared_ptr<const void> Find(const std::string& key);
+  // A value that is being made, or that is here.
+  struct Work {
+    bool ended = false;  // With `result`.
+    absl::StatusOr<std::shared_ptr<const void>> result{};
+  };
+
+  // Returns the value's work, and whether the caller is to do it.
+  std::pair<std::shared_ptr<Work>, bool> FindOrBegin(const std::string& key);
+  absl::StatusOr<std::shared_ptr<const void>> Await(const Work& work);
+  void End(const std::string& key, Work& work, absl::StatusOr<std::shared_ptr<const void>> result);
   void Put(const std::string& key, std::shared_ptr<const void> value, size_t bytes);
   absl::Status BeginWork(size_t need);
   void EndWork(size_t need);
@@ -69,6 +95,7 @@ class HistoryCache {
   MemoryMeter& memory_;
   Mutex mutex_;
   CondVar ended_;  // Some work.
+  absl::flat_hash_map<std::string, std::shared_ptr<Work>> making_ ABSL_GUARDED_BY(mutex_);
   bool stopped_ ABSL_GUARDED_BY(mutex_) = false;
   size_t working_ ABSL_GUARDED_BY(mutex_) = 0;        // Bytes of work in progress.
   size_t kept_ ABSL_GUARDED_BY(mutex_) = 0;           // Bytes of entries.

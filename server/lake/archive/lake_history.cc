@@ -26,6 +26,10 @@ constexpr int kMaxPassed = 20'000;  // Objects that have nothing that is wanted.
 // The indexes of topics take at most this part of the memory, besides the one in use.
 constexpr size_t kPartOfIndexes = 4;
 
+// A frame is decoded ahead if it takes at most this part of the memory.
+constexpr size_t kPartOfAhead = 4;
+constexpr int kAheadThreads = 2;
+
 // What decoding a frame takes besides the compressed bytes, for each byte of its lines: the lines,
 // the events, and their batches.
 constexpr size_t kDecodeFactor = 3;
@@ -58,6 +62,14 @@ const lake::Run* RunOf(const lake::Frame& frame, PartitionId partition, Offset f
     }
   }
   return nullptr;
+}
+
+size_t BytesToDecode(const lake::Frame& frame) {
+  return frame.bytes() + kDecodeFactor * frame.raw_bytes();
+}
+
+std::string KeyOf(const std::string& object, const lake::Frame& frame) {
+  return absl::StrCat(object, "@", frame.position());
 }
 
 bool MayHave(const lake::ObjectIndex& object, const lake::Frame& frame, const HistoryRange& range) {
@@ -95,14 +107,21 @@ absl::StatusOr<std::unique_ptr<LakeHistory>> LakeHistory::Open(const std::string
   // As a writer does, so that the hub starts without its lake.
   ASSIGN_OR_RETURN(std::unique_ptr<lake::ObjectStore> store,
                    lake::OpenObjectStore(location, lake::StoreAccess::kWrite));
-  return std::make_unique<LakeHistory>(std::move(store), std::move(hub), memory);
+  return std::make_unique<LakeHistory>(std::move(store), std::move(hub), memory, kAheadThreads);
 }
 
 LakeHistory::LakeHistory(std::unique_ptr<lake::ObjectStore> store, std::string hub,
-                         MemoryMeter& memory)
-    : store_(std::move(store)), hub_(std::move(hub)), memory_(memory), cache_(memory) {}
+                         MemoryMeter& memory, int ahead_threads)
+    : store_(std::move(store)),
+      hub_(std::move(hub)),
+      memory_(memory),
+      cache_(memory),
+      ahead_threads_(ahead_threads),
+      ahead_pool_(ahead_threads) {}
 
-LakeHistory::~LakeHistory() = default;
+LakeHistory::~LakeHistory() {
+  if (ahead_threads_ > 0) Interrupt();
+}
 
 void LakeHistory::Interrupt() {
   cache_.Stop();
@@ -251,13 +270,15 @@ absl::StatusOr<HistoryPart> LakeHistory::ReadBy(const TopicIndex& index, const H
 absl::Status LakeHistory::ReadObject(const std::string& name, const lake::ObjectIndex& object,
                                      const HistoryRange& range, Reading* reading) {
   HistoryPart& part = reading->part;
-  for (const lake::Frame& frame : object.frames()) {
+  for (int number = 0; number < object.frames_size(); ++number) {
+    const lake::Frame& frame = object.frames(number);
     const lake::Run* const run = RunOf(frame, range.partition, part.next, range.to);
     if (run == nullptr || !MayHave(object, frame, range)) continue;
     const bool enough = reading->bytes >= reading->max_bytes || reading->frames == kMaxFrames;
     if (enough && reading->frames > 0) {
       part.next = std::max(part.next, Offset(run->first()));
       reading->full = true;
+      DecodeAhead(name, object, range, part.next, number);
       return absl::OkStatus();
     }
     const absl::StatusOr<std::shared_ptr<const HistoryFrame>> decoded = OpenFrame(name, frame);
@@ -278,10 +299,32 @@ absl::Status LakeHistory::ReadObject(const std::string& name, const lake::Object
     part.next = next < range.to ? next : std::min(Offset(run->last() + 1), range.to);
     if (next < range.to) {
       reading->full = true;
+      DecodeAhead(name, object, range, part.next, number + 1);
       return absl::OkStatus();
     }
   }
   return absl::OkStatus();
+}
+
+void LakeHistory::DecodeAhead(const std::string& name, const lake::ObjectIndex& object,
+                              const HistoryRange& range, Offset next, int number) {
+  for (int frames = 0; number < object.frames_size() && frames < ahead_threads_; ++number) {
+    const lake::Frame& frame = object.frames(number);
+    if (RunOf(frame, range.partition, next, range.to) == nullptr) continue;
+    if (!MayHave(object, frame, range)) continue;
+    ++frames;
+    if (BytesToDecode(frame) > memory_.limit() / kPartOfAhead) return;
+    if (cache_.Has(KeyOf(name, frame))) continue;
+    if (ahead_.fetch_add(1) >= ahead_threads_) {  // They are busy.
+      ahead_.fetch_sub(1);
+      return;
+    }
+    ahead_pool_.Post([this, name, frame] {
+      // A reader that wants it will see the error.
+      OpenFrame(name, frame).IgnoreError();
+      ahead_.fetch_sub(1);
+    });
+  }
 }
 
 absl::StatusOr<Offset> LakeHistory::SeekBy(const TopicIndex& index, const HistoryRange& range,
@@ -337,8 +380,7 @@ absl::StatusOr<std::shared_ptr<const HistoryFrame>> LakeHistory::OpenFrame(
     const size_t bytes = (*decoded)->bytes();
     return Made{*std::move(decoded), bytes};
   };
-  const size_t need = frame.bytes() + kDecodeFactor * frame.raw_bytes();
-  return cache_.Get<HistoryFrame>(absl::StrCat(name, "@", frame.position()), need, make);
+  return cache_.Get<HistoryFrame>(KeyOf(name, frame), BytesToDecode(frame), make);
 }
 
 }  // namespace eventhub

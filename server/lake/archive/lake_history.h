@@ -1,6 +1,7 @@
 // The history of one hub's topics, from its lake.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -19,6 +20,7 @@
 #include "server/lake/read/topic_index.h"
 #include "server/lake/store/object_store.h"
 #include "storage/base/mutex.h"
+#include "storage/base/work_pool.h"
 
 namespace eventhub {
 
@@ -31,7 +33,10 @@ class LakeHistory final : public History {
   static absl::StatusOr<std::unique_ptr<LakeHistory>> Open(const std::string& location,
                                                            std::string hub, MemoryMeter& memory);
 
-  LakeHistory(std::unique_ptr<lake::ObjectStore> store, std::string hub, MemoryMeter& memory);
+  // With `ahead_threads`, these decode what a reader is likely to want next while it sends what it
+  // has.
+  LakeHistory(std::unique_ptr<lake::ObjectStore> store, std::string hub, MemoryMeter& memory,
+              int ahead_threads = 0);
   ~LakeHistory() override;
 
   void Interrupt() override;
@@ -68,6 +73,10 @@ class LakeHistory final : public History {
       const std::string& name, const lake::TopicIndex::Object& object);
   absl::StatusOr<std::shared_ptr<const HistoryFrame>> OpenFrame(const std::string& name,
                                                                 const lake::Frame& frame);
+  // Decodes the next frames of an object that have some of the range from `next` on; `number` is
+  // that of the first that may.
+  void DecodeAhead(const std::string& name, const lake::ObjectIndex& object,
+                   const HistoryRange& range, Offset next, int number);
   // Calls `call` with the index. If an object is missing, it may have been replaced: then again
   // with the present index.
   template <typename Result, typename Call>
@@ -77,10 +86,14 @@ class LakeHistory final : public History {
   const std::string hub_;
   MemoryMeter& memory_;
   HistoryCache cache_;
+  const int ahead_threads_;
+  std::atomic<int> ahead_ = 0;  // Frames to decode ahead.
 
   Mutex mutex_;
   uint64_t uses_ ABSL_GUARDED_BY(mutex_) = 0;
   absl::flat_hash_map<TopicId, std::shared_ptr<TopicState>> topics_ ABSL_GUARDED_BY(mutex_);
+
+  WorkPool ahead_pool_;  // Last: its threads use the members above.
 };
 
 }  // namespace eventhub
