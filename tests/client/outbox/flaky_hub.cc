@@ -52,10 +52,16 @@ FlakyHub::~FlakyHub() {
     stopping_ = true;
   }
   changed_.NotifyAll();
-  thread_.join();
+  if (thread_.get_id() == std::this_thread::get_id()) {  // A handler had the last reference.
+    *gone_ = true;
+    thread_.detach();
+  } else {
+    thread_.join();
+  }
 }
 
 void FlakyHub::Run() {
+  const std::shared_ptr<bool> gone = gone_;
   for (;;) {
     absl::AnyInvocable<void()> one;
     {
@@ -66,6 +72,8 @@ void FlakyHub::Run() {
       work_.pop_front();
     }
     one();
+    one = nullptr;
+    if (*gone) return;
   }
 }
 

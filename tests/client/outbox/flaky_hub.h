@@ -92,6 +92,8 @@ class FlakyHub : public Connection, private PublishStreams {
   size_t requests_ ABSL_GUARDED_BY(mutex_) = 0;
   size_t duplicates_ ABSL_GUARDED_BY(mutex_) = 0;
   v1::PublishStreamRequest last_request_ ABSL_GUARDED_BY(mutex_);
+  // For the thread, which outlives the hub if a handler has its last reference.
+  const std::shared_ptr<bool> gone_ = std::make_shared<bool>(false);
   std::thread thread_;
 };
 
