@@ -253,6 +253,7 @@ void FakeHub::ConsumeWritten(ConsumerStream* stream, v1::ConsumeRequest request)
     if (consume_write_held_) return;
     handler = consumer_;
   }
+  if (on_consume_write_) on_consume_write_();
   handler->OnWritten();
 }
 

@@ -3,10 +3,12 @@
 #pragma once
 
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "eventhub/error.h"
@@ -75,6 +77,8 @@ class FakeHub : public MockConnection {
   void CloseConsume(const absl::Status& status);
   // While held, writes to the stream do not complete.
   void HoldConsumeWrites(bool hold);
+  // Called inside of each write to a consume stream.
+  void SetOnConsumeWrite(std::function<void()> call) { on_consume_write_ = std::move(call); }
   // How often consume streams were cancelled.
   int consume_cancels() const;
 
@@ -113,6 +117,7 @@ class FakeHub : public MockConnection {
   std::vector<v1::ConsumeRequest> consume_requests_ ABSL_GUARDED_BY(mutex_);
   size_t consume_streams_opened_ ABSL_GUARDED_BY(mutex_) = 0;
   bool hold_consume_writes_ ABSL_GUARDED_BY(mutex_) = false;
+  std::function<void()> on_consume_write_;
   bool consume_write_held_ ABSL_GUARDED_BY(mutex_) = false;
   int consume_cancels_ ABSL_GUARDED_BY(mutex_) = 0;
   std::map<std::string, Producer> producers_;

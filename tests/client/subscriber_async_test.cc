@@ -1,11 +1,15 @@
 // The subscriber with a handler that settles later: from other threads, in any order, or never.
 
+#include <algorithm>
+#include <cstdint>
 #include <map>
 #include <string>
 #include <thread>
 #include <utility>
 #include <vector>
 
+#include "absl/status/status.h"
+#include "absl/time/time.h"
 #include "client/src/subscribe/turn.h"
 #include "gtest/gtest.h"
 #include "tests/client/subscriber_fixture.h"
@@ -161,6 +165,55 @@ TEST_F(SubscriberAsyncTest, TurnOutsideOfHandlersSettlesTogether) {
   }
   EXPECT_THAT(Sent(), UnorderedElementsAre("ack 0@10 [0,2)", "ack 1@11 [0,1)",
                                            "retry 1@11 [1,2) after 1s: later"));
+}
+
+// A thread takes up to 64 events of a handler that was fast, which may be slow then.
+TEST_F(SubscriberAsyncTest, OutcomesDoNotWaitForManySlowHandlers) {
+  SubscriberOptions options;
+  bool slow = false;
+  uint64_t handled = 0;
+  uint64_t withheld = 0;
+  options.on_event_async = [&](ReceivedEvent, Settler settler) {
+    withheld = std::max(withheld, handled - subscriber_->counters().handled);
+    ++handled;
+    settler.Ack();
+    if (slow) hub_->Advance(absl::Milliseconds(2));
+  };
+  StartQueue(std::move(options));
+  hub_->Send(Events(0, 0, 127));
+  for (int i = 0; i < 6; ++i) ASSERT_TRUE(RunOne());
+  EXPECT_EQ(handled, 63u);
+  slow = true;
+  withheld = 0;
+  Run();
+  EXPECT_EQ(handled, 127u);
+  EXPECT_LE(withheld, 8u);
+}
+
+TEST_F(SubscriberAsyncTest, WaitSettlesWhatItsThreadHasCollected) {
+  StartQueue(Keeping());
+  hub_->Send(Events(0, 0, 1));
+  Run();
+  const Turn turn;
+  Take("0/0").Ack();
+  EXPECT_THAT(Sent(), IsEmpty());
+  EXPECT_TRUE(absl::IsDeadlineExceeded(subscriber_->Wait(absl::ZeroDuration())));
+  EXPECT_THAT(Sent(), ElementsAre("ack 0@10 [0,1)"));
+}
+
+TEST_F(SubscriberAsyncTest, OutcomesGivenWhileOthersTakeEffectAreCollected) {
+  StartQueue(Keeping());
+  hub_->Send(Events(0, 0, 2));
+  Run();
+  hub_->SetOnConsumeWrite([this] { Take("0/1").Park("broken"); });
+  {
+    const Turn turn;
+    Take("0/0").Ack();
+    Turn::SettleCollected();
+    EXPECT_EQ(subscriber_->counters().handled, 1u);
+    hub_->SetOnConsumeWrite({});
+  }
+  EXPECT_EQ(subscriber_->counters().handled, 2u);
 }
 
 TEST_F(SubscriberAsyncTest, StreamPartitionWaitsForPreviousEvent) {

@@ -13,6 +13,14 @@
 #include "client/src/read/position_proto.h"
 
 namespace eventhub::client {
+namespace {
+
+// While an asynchronous handler is given many events, outcomes are collected for this long, which
+// is looked at after so many events.
+constexpr absl::Duration kLongTurn = absl::Milliseconds(1);
+constexpr size_t kLookAtTurn = 8;
+
+}  // namespace
 
 class SubscriberCore::StreamHandler final : public NumberedHandler<SubscriberCore, ConsumeStream> {
  public:
@@ -87,9 +95,16 @@ void SubscriberCore::HandOut(const WorkQueue::Chunk& chunk, Pace& pace) {
   std::optional<Turn> turn;
   if (chunk.count > 1) turn.emplace();
   const absl::Duration start = Now();
+  absl::Duration turn_start = start;
   const auto events = std::make_shared<HandedOut>(weak_from_this(), chunk);
   EventBatch::Iterator at = chunk.at;
   for (size_t i = 0; i < chunk.count; ++i, ++at) {
+    if (i > 0 && i % kLookAtTurn == 0) {
+      if (const absl::Duration now = Now(); now - turn_start > kLongTurn) {
+        turn.emplace();  // Ends the one before first.
+        turn_start = now;
+      }
+    }
     HandleAsync(options_, *at, Settler({.events = events, .index = chunk.first + i}));
   }
   pace.Learn(Now() - start, /*whole=*/true);
@@ -363,6 +378,7 @@ void SubscriberCore::RequestStop() {
 }
 
 absl::Status SubscriberCore::Wait(absl::Duration timeout) {
+  Turn::SettleCollected();
   MutexLock lock(mutex_);
   const absl::Duration give_up = Now() + timeout;
   while (!ended()) {

@@ -40,12 +40,20 @@ Turn::Turn() : outermost_(turn == nullptr) {
 
 Turn::~Turn() {
   if (!outermost_) return;
-  for (size_t i = 0; i < at_end_.size(); ++i) std::move(at_end_[i])();
+  for (size_t i = 0; i < at_end_.size(); ++i) {
+    // Taken out, since it may add further work.
+    absl::AnyInvocable<void()&&> work = std::move(at_end_[i]);
+    std::move(work)();
+  }
   turn = nullptr;
   Flush();
 }
 
 Turn* Turn::current() { return turn; }
+
+void Turn::SettleCollected() {
+  if (turn != nullptr) turn->Flush();
+}
 
 void Turn::Settle(SettledEvents settled) {
   if (turn != nullptr) {
@@ -67,13 +75,14 @@ void Turn::Add(SettledEvents settled) {
 }
 
 void Turn::Flush() {
-  for (size_t first = 0; first < settled_.size();) {
+  // Taken out, since what a subscriber calls may settle events, too.
+  std::vector<SettledEvents> settled = std::exchange(settled_, {});
+  for (size_t first = 0; first < settled.size();) {
     size_t end = first + 1;
-    while (end < settled_.size() && SameSubscriber(settled_[first], settled_[end])) ++end;
-    SettleAll(absl::MakeSpan(settled_).subspan(first, end - first));
+    while (end < settled.size() && SameSubscriber(settled[first], settled[end])) ++end;
+    SettleAll(absl::MakeSpan(settled).subspan(first, end - first));
     first = end;
   }
-  settled_.clear();
 }
 
 }  // namespace eventhub::client

@@ -53,6 +53,9 @@ class Turn {
 
   // Adds `settled` to those of this thread's turn; without a turn, settles it at once.
   static void Settle(SettledEvents settled);
+  // Outcomes that this thread's turn has collected take effect now, for a thread that is about to
+  // wait for their effect.
+  static void SettleCollected();
 
   // Runs `work` at the end of the turn, before outcomes take effect.
   void AtEnd(absl::AnyInvocable<void() &&> work);

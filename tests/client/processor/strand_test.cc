@@ -63,6 +63,21 @@ TEST_F(StrandTest, WorkOfOtherThreadsWaitsForTheEndOfATurn) {
   EXPECT_THAT(ran_, ElementsAre(1, 3, 2));
 }
 
+TEST_F(StrandTest, PostedWorkMayUseAnotherStrand) {
+  Strand other(Clock::System(), [] {});
+  {
+    const Turn turn;
+    strand_.Run(Note(1));
+    strand_.Post([&] {
+      other.Run(Note(2));
+      strand_.Post(Note(3));
+    });
+  }
+  EXPECT_THAT(ran_, ElementsAre(1, 2, 3));
+  other.Run(Note(4));
+  EXPECT_THAT(ran_, ElementsAre(1, 2, 3, 4));
+}
+
 TEST_F(StrandTest, EpochChangesWhenOtherWorkRanSince) {
   uint64_t before = 0;
   uint64_t same = 0;
