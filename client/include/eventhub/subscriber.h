@@ -151,6 +151,9 @@ struct SubscriberOptions {
   // the settler settles or is destroyed. `order` holds: the next event of a partition or key is
   // handled once the one before it is settled. Stop and Wait wait for settlers as for handlers, the
   // destructor does not. If the handler throws, its settler retries.
+  //
+  // A thread whose handlers return within microseconds gets up to 64 events one after the other.
+  // What they settle before they return takes effect together, when the last one has returned.
   std::function<void(ReceivedEvent event, Settler settler)> on_event_async{};
 
   // Batches are split into parts of at most this many events for `on_batch`; 0: not split.
