@@ -1,10 +1,17 @@
 #include "client/processor/strand.h"
 
 #include <algorithm>
+#include <cstddef>
 
 #include "client/src/subscribe/turn.h"
 
 namespace eventhub::processor::internal {
+namespace {
+
+// After how many pieces of posted work the outcomes of events take effect.
+constexpr size_t kSettleAfter = 8;
+
+}  // namespace
 
 Strand::Strand(const Clock& clock, std::function<void()> on_idle)
     : clock_(clock), on_idle_(std::move(on_idle)) {}
@@ -61,11 +68,16 @@ void Strand::RunPosted() {
   }
   // An answer may settle many events, as may many answers.
   const client::Turn turn;
+  size_t done = 0;
   for (Work& work : batch_) {
     ++epoch_;
     std::move(work)();
+    // The work may be slow, and there may be much of it.
+    if (++done % kSettleAfter == 0) client::Turn::SettleCollected();
   }
   batch_.clear();
+  // The turn may be that of a thread that stays the strand for long.
+  client::Turn::SettleCollected();
 }
 
 void Strand::At(absl::Duration when, Work work) {

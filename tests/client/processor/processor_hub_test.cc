@@ -250,6 +250,45 @@ TEST_P(ProcessorHubTest, AStopSettlesEverythingThatWasDelivered) {
   EXPECT_EQ(Lag(connection_), 300 - emitted);
 }
 
+// What is done is settled, although many answers have come meanwhile, whose units are slow.
+TEST_P(ProcessorHubTest, EventsAreSettledWhileOthersAreSlow) {
+  constexpr size_t kCount = 60;
+  constexpr size_t kSlow = 40;
+  CreateTopics(connection_, GetParam());
+  Publish(connection_, 0, kCount);
+  Mutex mutex;
+  std::vector<Reply<void>> asked;
+  std::promise<void> all_answered;
+  size_t done = 0;
+  bool settled = false;
+  const auto rule = Pipeline("slow")
+                        .InOrder(client::Order::kNone)
+                        .Call("service",
+                              [&](const v1::Event&, Reply<void> reply) {
+                                MutexLock lock(mutex);
+                                asked.push_back(std::move(reply));
+                              },
+                              {.parallel = kCount, .timeout = kLong})
+                        .ForEach([&](const v1::Event&) {
+                          ++done;
+                          if (done == 1) all_answered.get_future().wait();
+                          if (done != kSlow) return;
+                          settled =
+                              Eventually([&] { return Lag(connection_) <= kCount - kSlow / 2; });
+                        });
+  const auto processor = Start({.subscription = "s", .source = "/processor", .pipelines = {rule}});
+  ASSERT_TRUE(Eventually([&] {
+    MutexLock lock(mutex);
+    return asked.size() == kCount;
+  }));
+  for (Reply<void>& reply : asked) reply(absl::OkStatus());
+  asked.clear();
+  all_answered.set_value();
+  EXPECT_TRUE(processor->Stop(kLong).ok());
+  EXPECT_TRUE(settled);
+  EXPECT_EQ(done, kCount);
+}
+
 TEST_P(ProcessorHubTest, AFaultIsADeadLetterThatSaysWhy) {
   CreateTopics(connection_, GetParam());
   Publish(connection_, 0, 3);
