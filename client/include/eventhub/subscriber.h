@@ -153,7 +153,8 @@ struct SubscriberOptions {
   // destructor does not. If the handler throws, its settler retries.
   //
   // A thread whose handlers return within microseconds gets up to 64 events one after the other.
-  // What they settle before they return takes effect together, when the last one has returned.
+  // What they settle before they return takes effect together, when the last one has returned; if
+  // they become slow, when at most eight have.
   std::function<void(ReceivedEvent event, Settler settler)> on_event_async{};
 
   // Batches are split into parts of at most this many events for `on_batch`; 0: not split.
