@@ -55,11 +55,18 @@ class PartitionLog {
   // Offsets before this may be gone: start(), or more while a trim is in progress.
   Offset trimmed_to() const { return Offset(trimmed_to_.load(std::memory_order_acquire)); }
 
-  // The first event that is also kept elsewhere, in the hub's lake: readers may ask for events from
-  // there on, whether or not the log still has them. Offset::Max() if there are none.
+  // The events of [history_start(), history_end()) are also kept elsewhere, in the hub's lake,
+  // except those that were deleted before: readers may ask for them whether or not the log still
+  // has them. The start is Offset::Max() if there are none.
   Offset history_start() const { return Offset(history_start_.load(std::memory_order_acquire)); }
-  // Any thread.
-  void SetHistoryStart(Offset start) {
+  Offset history_end() const { return Offset(history_end_.load(std::memory_order_acquire)); }
+  // Whether the log may not have the event any more, and the history has it.
+  bool InHistory(Offset offset) const {
+    return offset >= history_start() && offset < history_end() && offset < trimmed_to();
+  }
+  // One thread at a time.
+  void SetHistory(Offset start, Offset end) {
+    history_end_.store(end.value(), std::memory_order_release);
     history_start_.store(start.value(), std::memory_order_release);
   }
 
@@ -136,6 +143,7 @@ class PartitionLog {
   std::atomic<int64_t> trimmed_to_;
   std::atomic<int64_t> run_start_{Offset::Max().value()};
   std::atomic<int64_t> history_start_{Offset::Max().value()};
+  std::atomic<int64_t> history_end_{0};
   std::atomic<uint64_t> start_bytes_;
   std::atomic<uint64_t> removed_events_;
   std::atomic<uint64_t> removed_bytes_;

@@ -89,6 +89,10 @@ struct Server::Services {
         wake_pool(kWakeThreads),
         disk_pool(options.disk_threads),
         lake_pool(options.broker.archive.has_value() ? options.lake_read_threads : 0) {}
+  // The broker outlives the pool.
+  ~Services() {
+    if (broker != nullptr) broker->subscriptions().StopHistory();
+  }
 
   Metrics metrics;
   StreamLimits stream_limits;
@@ -135,6 +139,7 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(ServerOptions options) {
     ASSIGN_OR_RETURN(services.lake, options.open_lake(services.broker->links().hub_id(), clock,
                                                       services.broker->history_memory()));
     services.broker->readers().SetHistory(*services.lake.history);
+    services.broker->subscriptions().SetHistory(*services.lake.history, services.lake_pool);
   }
   services.hub = std::make_unique<HubService>(
       *services.broker, services.limits,

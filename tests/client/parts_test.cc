@@ -63,6 +63,8 @@ TEST(ErrorTest, ReasonsMatchTheContract) {
   EXPECT_EQ(static_cast<int>(ErrorReason::kLakeUnavailable),
             v1::ErrorDetail::REASON_LAKE_UNAVAILABLE);
   EXPECT_EQ(static_cast<int>(ErrorReason::kLakeDamaged), v1::ErrorDetail::REASON_LAKE_DAMAGED);
+  EXPECT_EQ(static_cast<int>(ErrorReason::kReplayInProgress),
+            v1::ErrorDetail::REASON_REPLAY_IN_PROGRESS);
   EXPECT_EQ(ErrorReasonName(ErrorReason::kSequenceTooOld), "SEQUENCE_TOO_OLD");
   EXPECT_EQ(ErrorReasonName(static_cast<ErrorReason>(99)), "UNSPECIFIED");
 }

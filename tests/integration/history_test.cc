@@ -9,10 +9,13 @@
 #include <thread>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "server/core/base/errors.h"
 #include "storage/base/mutex.h"
 #include "tests/support/eventually.h"
 #include "tests/support/hub_calls.h"
+#include "tests/support/subscription_calls.h"
+#include "tests/support/test_consumer.h"
 
 namespace eventhub {
 namespace {
@@ -55,6 +58,7 @@ class StuckHistory final : public History {
     Mutex mutex;
     CondVar changed;
     bool open ABSL_GUARDED_BY(mutex) = false;
+    bool knows_bounds ABSL_GUARDED_BY(mutex) = false;  // Answers what the lake has.
     int waiting ABSL_GUARDED_BY(mutex) = 0;
     int done ABSL_GUARDED_BY(mutex) = 0;
 
@@ -62,6 +66,10 @@ class StuckHistory final : public History {
       MutexLock lock(mutex);
       open = true;
       changed.NotifyAll();
+    }
+    void KnowBounds() {
+      MutexLock lock(mutex);
+      knows_bounds = true;
     }
     int Waiting() {
       MutexLock lock(mutex);
@@ -76,7 +84,9 @@ class StuckHistory final : public History {
   explicit StuckHistory(std::shared_ptr<Gate> gate) : gate_(std::move(gate)) {}
 
   void Interrupt() override { gate_->Open(); }
-  absl::StatusOr<HistoryBounds> Bounds(const ArchivedTopic& topic, PartitionId, Offset) override {
+  absl::StatusOr<HistoryBounds> Bounds(const ArchivedTopic& topic, PartitionId,
+                                       Offset upto) override {
+    if (KnowsBounds()) return HistoryBounds{Offset(0), upto};
     return Wait(topic);
   }
   absl::StatusOr<HistoryPart> Read(const ArchivedTopic& topic, const HistoryRange&,
@@ -89,6 +99,10 @@ class StuckHistory final : public History {
   }
 
  private:
+  bool KnowsBounds() {
+    MutexLock lock(gate_->mutex);
+    return gate_->knows_bounds;
+  }
   absl::Status Wait(const ArchivedTopic& topic) {
     MutexLock lock(gate_->mutex);
     ++gate_->waiting;
@@ -155,6 +169,27 @@ class HistoryStreamTest : public testing::Test {
     return response.stats().readers();
   }
 
+  // A subscription of the topic, with a replay of its history, which does not come.
+  void ReplayHistory(const v1::Subscription& subscription) {
+    v1::UpdateTopicRequest kept;
+    kept.mutable_topic()->set_name("t");
+    kept.mutable_topic()->mutable_retention()->set_keep_until_acked(true);
+    kept.mutable_update_mask()->add_paths("retention.keep_until_acked");
+    grpc::ClientContext update;
+    v1::UpdateTopicResponse updated;
+    ASSERT_THAT(hub_.client().admin().UpdateTopic(&update, kept, &updated), IsOk());
+    CreateSubscription(hub_.client(), subscription);
+    gate_->KnowBounds();
+    v1::ReplaySubscriptionRequest request;
+    request.set_name(subscription.name());
+    request.mutable_start()->set_earliest(true);
+    grpc::ClientContext context;
+    v1::ReplaySubscriptionResponse response;
+    ASSERT_THAT(hub_.client().subscriptions().ReplaySubscription(&context, request, &response),
+                IsOk());
+    ASSERT_EQ(response.events(), 3u);
+  }
+
   std::shared_ptr<StuckHistory::Gate> gate_ = std::make_shared<StuckHistory::Gate>();
   TestHub hub_;
 };
@@ -192,6 +227,43 @@ TEST_F(HistoryStreamTest, CancelledReadersLeaveAtOnce) {
   EXPECT_EQ(gate_->Done(), 0);
   gate_->Open();
   EXPECT_TRUE(Eventually([&] { return Readers() == 0; }));
+}
+
+TEST_F(HistoryStreamTest, LiveEventsDoNotWaitForAReplayOfHistory) {
+  ASSERT_NO_FATAL_FAILURE(ReplayHistory(QueueOf("q")));
+  ASSERT_NO_FATAL_FAILURE(ReplayHistory(StreamOf("s")));
+  TestConsumer queue(hub_.client(), "q");
+  TestConsumer stream(hub_.client(), "s");
+  ASSERT_TRUE(Eventually([&] { return gate_->Waiting() == kLakeThreads; }));
+  Publish(hub_.client(), MakePublish("t", 2));
+  for (TestConsumer* consumer : {&queue, &stream}) {
+    ASSERT_TRUE(consumer->UntilEvents(2));
+    EXPECT_THAT(consumer->offsets(), testing::ElementsAre(3, 4));
+    consumer->AckFrom(0);
+  }
+  EXPECT_EQ(GetSubscription(hub_.client(), "q").stats().replay_events(), 3u);
+  EXPECT_EQ(gate_->Done(), 0);
+  // Its failure does not end the stream.
+  gate_->Open();
+  ASSERT_TRUE(Eventually([&] {
+    const v1::GetSubscriptionResponse described = GetSubscription(hub_.client(), "q");
+    for (const std::string& finding : described.findings()) {
+      if (absl::StrContains(finding, "cannot be replayed at offset 0")) return true;
+    }
+    return false;
+  }));
+  Publish(hub_.client(), MakePublish("t", 1));
+  EXPECT_TRUE(queue.UntilEvents(3));
+}
+
+TEST_F(HistoryStreamTest, AShutdownDoesNotWaitForAReplayOfHistory) {
+  ASSERT_NO_FATAL_FAILURE(ReplayHistory(QueueOf("q")));
+  TestConsumer consumer(hub_.client(), "q");
+  ASSERT_TRUE(Eventually([&] { return gate_->Waiting() == 1; }));
+  std::thread shutdown([&] { hub_.Shutdown(kTestDeadline); });
+  EXPECT_THAT(consumer.End(),
+              FailsWith(StatusCode::UNAVAILABLE, ErrorDetail::REASON_SHUTTING_DOWN));
+  shutdown.join();
 }
 
 TEST_F(HistoryStreamTest, AShutdownDoesNotWaitForTheLake) {

@@ -14,15 +14,11 @@
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "server/core/archive/archives.h"
 #include "server/core/base/timestamps.h"
-#include "server/lake/archive/lake_archive.h"
 #include "server/lake/archive/lake_history.h"
-#include "storage/base/mutex.h"
 #include "storage/base/status_macros.h"
 #include "tests/lake/memory_store.h"
-#include "tests/server/broker_rig.h"
-#include "tests/server/seeded.h"
+#include "tests/server/history_fixture.h"
 #include "tests/support/caller.h"
 #include "tests/support/eventually.h"
 
@@ -36,51 +32,9 @@ using testing::HasSubstr;
 using testing::IsEmpty;
 using v1::ErrorDetail;
 
-// A store that outlives its users. Thread-safe.
-class BorrowedStore final : public lake::ObjectStore {
- public:
-  explicit BorrowedStore(MemoryStore& store) : store_(store) {}
-
-  absl::StatusOr<std::unique_ptr<lake::ObjectSink>> Create(absl::string_view name) override {
-    MutexLock lock(mutex_);
-    return store_.Create(name);
-  }
-  absl::Status PutIfAbsent(absl::string_view name, absl::string_view bytes) override {
-    MutexLock lock(mutex_);
-    return store_.PutIfAbsent(name, bytes);
-  }
-  absl::Status Put(absl::string_view name, absl::string_view bytes) override {
-    MutexLock lock(mutex_);
-    return store_.Put(name, bytes);
-  }
-  absl::StatusOr<std::string> Get(absl::string_view name, uint64_t offset,
-                                  uint64_t length) const override {
-    MutexLock lock(mutex_);
-    return store_.Get(name, offset, length);
-  }
-  absl::StatusOr<uint64_t> Size(absl::string_view name) const override {
-    MutexLock lock(mutex_);
-    return store_.Size(name);
-  }
-  absl::StatusOr<lake::ObjectPage> List(absl::string_view prefix, absl::string_view after,
-                                        size_t limit) const override {
-    MutexLock lock(mutex_);
-    return store_.List(prefix, after, limit);
-  }
-  absl::Status Delete(absl::string_view name) override {
-    MutexLock lock(mutex_);
-    return store_.Delete(name);
-  }
-  std::string Describe() const override { return store_.Describe(); }
-
- private:
-  MemoryStore& store_;
-  mutable Mutex mutex_;
-};
-
 bool IsObject(absl::string_view name) { return absl::EndsWith(name, ".zst"); }
 
-class HistoryTest : public SeededTest {
+class HistoryTest : public HistoryFixture {
  protected:
   struct Sent {
     std::string id;
@@ -88,91 +42,6 @@ class HistoryTest : public SeededTest {
     absl::Time time;
   };
   using Model = std::map<std::pair<uint32_t, int64_t>, Sent>;
-
-  void SetUp() override {
-    constexpr absl::Duration kStep = absl::Milliseconds(1);
-    rig_.archive = ArchiveOptions{.limits = {.bytes = 20'000, .events = 200, .ranges = 3}};
-    rig_.maintenance = MaintenanceOptions();
-    rig_.maintenance->retention_interval = kStep;
-    rig_.maintenance->disk_check_interval = kStep;
-    rig_.maintenance->retention.archive_lag.bytes = uint64_t{1} << 40;
-    rig_.tail_cache_bytes = 20'000;
-    OpenHub();
-    // Trimmed last in each pass, so its trim shows that a pass is complete.
-    v1::Topic probe;
-    probe.set_name("zz-probe");
-    probe.mutable_retention()->mutable_max_age()->set_seconds(1);
-    probe.set_archive(false);
-    ASSERT_THAT(rig_.Create(probe), IsOk());
-  }
-  void TearDown() override { CloseHub(); }
-
-  void OpenHub() {
-    ASSERT_THAT(rig_.Open(), IsOk());
-    if (!rig_.archive.has_value()) return;
-    const std::string hub = rig_.broker().links().hub_id();
-    archive_ = std::make_unique<LakeArchive>(std::make_unique<BorrowedStore>(store_),
-                                             LakeArchiveOptions{.hub = hub, .description = "test"},
-                                             rig_.clock);
-    history_ = std::make_unique<LakeHistory>(std::make_unique<BorrowedStore>(store_), hub,
-                                             rig_.broker().history_memory());
-    rig_.broker().readers().SetHistory(*history_);
-  }
-  void CloseHub() {
-    history_.reset();
-    archive_.reset();
-    rig_.Close();
-  }
-  void Restart() {
-    CloseHub();
-    OpenHub();
-  }
-
-  void Create(const std::string& name, uint32_t partitions = 1, int64_t max_age_seconds = 10) {
-    v1::Topic topic;
-    topic.set_name(name);
-    topic.set_partitions(partitions);
-    topic.mutable_retention()->mutable_max_age()->set_seconds(max_age_seconds);
-    ASSERT_THAT(rig_.Create(topic), IsOk());
-  }
-  void SetArchive(const std::string& name, bool on) {
-    v1::Topic topic;
-    topic.set_name(name);
-    topic.set_archive(on);
-    ASSERT_THAT(rig_.Update(topic, {"archive"}), IsOk());
-  }
-
-  // Archives all that the topic has.
-  void Archive(const std::string& name = "t") {
-    Archives& archives = *rig_.broker().archives();
-    const auto lag = [&] {
-      return rig_.broker().topics().Get(kTester, name)->archive().lag_events();
-    };
-    while (lag() > 0) {
-      for (const auto& archive : archives.List()) {
-        if (archive->topic()->name() != name) continue;
-        ASSERT_THAT(archives.Advance(*archive, *archive_, [](size_t) { return absl::OkStatus(); }),
-                    IsOk());
-      }
-    }
-  }
-
-  // Advances time, by at least 2 s, and waits until retention has been applied.
-  void Pass(absl::Duration time) {
-    ASSERT_THAT(rig_.Publish("zz-probe", {"probe"}), IsOk());
-    rig_.clock.Advance(time);
-    ASSERT_TRUE(Eventually([&] {
-      const v1::PartitionInfo probe = rig_.Describe("zz-probe");
-      return probe.start_offset() == probe.end_offset();
-    }));
-  }
-
-  // The events are in the lake only.
-  void Bury(const std::string& name = "t") {
-    Archive(name);
-    Pass(absl::Seconds(20));
-    ASSERT_EQ(rig_.Describe(name).start_offset(), rig_.Describe(name).end_offset());
-  }
 
   std::vector<std::string> Ids(const v1::ReadRequest& request, uint32_t partition = 0) {
     const absl::StatusOr<Delivered> read = rig_.Read(request);
@@ -285,10 +154,6 @@ class HistoryTest : public SeededTest {
     }
   }
 
-  BrokerRig rig_;
-  MemoryStore store_;
-  std::unique_ptr<LakeArchive> archive_;
-  std::unique_ptr<LakeHistory> history_;
   int64_t published_ = 0;
 };
 
@@ -611,7 +476,7 @@ TEST_F(HistoryTest, FramesAreDecodedAheadAndOnce) {
   });
   const auto read = [&](int ahead_threads) {
     MemoryMeter memory(size_t{64} << 20);
-    history_ = std::make_unique<LakeHistory>(std::make_unique<BorrowedStore>(store_),
+    history_ = std::make_unique<LakeHistory>(std::make_unique<BorrowedStore>(store_, store_mutex_),
                                              rig_.broker().links().hub_id(), memory, ahead_threads);
     rig_.broker().readers().SetHistory(*history_);
     reads = 0;
@@ -647,7 +512,7 @@ TEST_F(HistoryTest, WhatIsKeptIsBounded) {
   }
   Bury();
   MemoryMeter memory(size_t{6} << 20);
-  history_ = std::make_unique<LakeHistory>(std::make_unique<BorrowedStore>(store_),
+  history_ = std::make_unique<LakeHistory>(std::make_unique<BorrowedStore>(store_, store_mutex_),
                                            rig_.broker().links().hub_id(), memory);
   rig_.broker().readers().SetHistory(*history_);
   v1::ReadRequest request = ReadOf("t");

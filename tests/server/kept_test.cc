@@ -16,6 +16,7 @@
 #include "server/core/maintenance/trim_planner.h"
 #include "server/core/maintenance/trim_task.h"
 #include "server/core/subscription/dead_letter/parking.h"
+#include "server/core/subscription/dispatch/history_reads.h"
 #include "server/core/subscription/subscriptions.h"
 #include "tests/server/broker_rig.h"
 #include "tests/support/caller.h"
@@ -382,7 +383,8 @@ class DeadLetterTopicRaceTest : public RetentionRaceTest {
   void SetUp() override {
     RetentionRaceTest::SetUp();
     context_.reset(new SubscriptionContext{*store_, *writer_, clock_, catalog_, reads_, alarm_,
-                                           parking_, epoch_, 1, pending_, requests_, filters_});
+                                           parking_, history_, epoch_, 1, pending_, requests_,
+                                           filters_});
     Publish(*CreateTopic("t"), {"a"});
     letters_ = CreateTopic("letters");
     CreateTopic("other");
@@ -454,6 +456,7 @@ class DeadLetterTopicRaceTest : public RetentionRaceTest {
   std::vector<Parked> parked_;
   WorkPool background_{1};
   ParkingQueue parking_{background_};
+  HistoryReads history_;
   Alarm alarm_{clock_, false};
   std::atomic<uint64_t> epoch_{1};
   std::unique_ptr<SubscriptionContext> context_;

@@ -94,7 +94,8 @@ void TestConsumer::Take(ConsumeFrame frame) {
       events.push_back(
           {delivery.partition.value(), offset++, event.id(), event.partition_key(),
            delivery.attempt, delivery.lease_epoch, EncodeEvent(event).size(),
-           delivery.pipelines == nullptr ? std::vector<std::string>() : *delivery.pipelines});
+           delivery.pipelines == nullptr ? std::vector<std::string>() : *delivery.pipelines,
+           delivery.replayed});
     }
   }
 }

@@ -31,6 +31,7 @@ struct Received {
   uint64_t epoch;
   size_t bytes;
   std::vector<std::string> pipelines{};  // To which it was redriven; empty: to all.
+  bool replayed = false;
 };
 std::ostream& operator<<(std::ostream& os, const Received& event);
 

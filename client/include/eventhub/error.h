@@ -63,6 +63,7 @@ enum class ErrorReason {
   kTooManyCopies = 43,           // The copies of the request exceed the hub's memory for them.
   kLakeUnavailable = 44,         // Older events are in the hub's lake, which does not answer.
   kLakeDamaged = 45,             // Older events are damaged or missing in the hub's lake.
+  kReplayInProgress = 46,        // Another replay, with another filter, is not done.
   kNotArchived = 50,             // The hub's lake lacks events that would be lost.
   kArchiveBehind = 51,           // No room for events until the hub's lake has earlier ones.
 };

@@ -43,7 +43,8 @@ void TopicArchive::Apply(ArchiveRecords records) {
     // The history first: once the events are not held, a reader may find them only there.
     const Offset begin = records.positions[i].begin;
     if (confirmed[i] > begin && i < view->partitions.size()) {
-      view->partitions[i]->SetHistoryStart(begin);
+      PartitionLog& log = *view->partitions[i];
+      log.SetHistory(begin, std::max(confirmed[i], log.history_end()));
     }
     topic_->archive_hold().Advance(PartitionId(static_cast<uint32_t>(i)), confirmed[i]);
   }

@@ -386,6 +386,14 @@ absl::Status LakeUnavailable(absl::string_view topic, absl::string_view why) {
               RetryAfter(kLakeRetry), ErrorDetail::REASON_LAKE_UNAVAILABLE);
 }
 
+absl::Status ReplayInProgress(absl::string_view subscription) {
+  return Make(absl::StatusCode::kFailedPrecondition,
+              absl::StrCat("subscription ", subscription,
+                           " has a replay with another filter that is not done: wait for it, or "
+                           "cancel it"),
+              {}, ErrorDetail::REASON_REPLAY_IN_PROGRESS);
+}
+
 absl::Status LakeDamaged(absl::string_view topic, absl::string_view why) {
   return Make(absl::StatusCode::kDataLoss,
               absl::StrCat("the history of topic ", topic, " is damaged in the lake: ", why), {},

@@ -93,6 +93,8 @@ absl::Status ArchiveBehind(absl::string_view topic, absl::Duration retry_delay);
 absl::Status LakeUnavailable(absl::string_view topic, absl::string_view why);
 // What the lake has of the topic is damaged, or missing; `why` names it.
 absl::Status LakeDamaged(absl::string_view topic, absl::string_view why);
+// The filter of a replay differs from that of replays that are not done.
+absl::Status ReplayInProgress(absl::string_view subscription);
 absl::Status RouteNotFound(absl::string_view route);
 absl::Status RouteExists(absl::string_view route);
 // `problem` contains the path.

@@ -140,37 +140,15 @@ absl::Status TopicReader::FindStarts(const v1::ReadRequest& request) {
 
 absl::Status TopicReader::FindStart(const v1::StartPosition& start, Cursor& cursor) {
   const PartitionLog& log = *cursor.log;
-  const Offset begin = log.history_start();
-  const bool has_history = begin < HistoryEnd(log);
-  switch (start.position_case()) {
-    case v1::StartPosition::kOffset:
-      if (!has_history || Offset(start.offset()) >= log.trimmed_to()) break;
-      if (Offset(start.offset()) < begin) {
-        return OffsetOutOfRange(topic_->name(), log.id(), Offset(start.offset()), begin, log.end());
-      }
-      cursor.next = Offset(start.offset());
-      cursor.unresolved = Unresolved::kOffset;
-      break;
-    case v1::StartPosition::kTimestamp: {
-      if (!has_history) break;
-      ASSIGN_OR_RETURN(cursor.next, SeekTime(log, store_, start_time_));
-      // The first retained event may not be the first one of that time.
-      if (cursor.next <= log.trimmed_to()) cursor.unresolved = Unresolved::kTime;
-      break;
+  if (history_ != nullptr) {
+    ASSIGN_OR_RETURN(const HistoryStart found,
+                     FindHistoryStart(start, topic_->name(), log, store_));
+    cursor.next = found.offset;
+    cursor.unresolved = found.unresolved;
+    if (cursor.unresolved != Unresolved::kNothing) {
+      ++unresolved_;
+      return absl::OkStatus();
     }
-    case v1::StartPosition::kEarliest:
-    case v1::StartPosition::POSITION_NOT_SET:
-      if (!has_history) break;
-      cursor.next = begin;
-      cursor.unresolved = Unresolved::kEarliest;
-      break;
-    case v1::StartPosition::kLatest:
-    case v1::StartPosition::kRetained:
-      break;
-  }
-  if (cursor.unresolved != Unresolved::kNothing) {
-    ++unresolved_;
-    return absl::OkStatus();
   }
   ASSIGN_OR_RETURN(cursor.next, eventhub::ResolveStart(start, topic_->name(), log, store_));
   ASSIGN_OR_RETURN(cursor.run, RunBefore(log, store_, cursor.next));
@@ -192,28 +170,8 @@ absl::Status TopicReader::ResolveStarts() {
 
 absl::Status TopicReader::ResolveStart(Cursor& cursor) {
   const PartitionLog& log = *cursor.log;
-  const ArchivedTopic topic{topic_->name(), topic_->id()};
-  for (;;) {
-    const Offset end = HistoryEnd(log);
-    ASSIGN_OR_RETURN(const HistoryBounds bounds, history_->Bounds(topic, log.id(), end));
-    const Offset begin = std::min(bounds.begin, end);
-    if (cursor.unresolved == Unresolved::kOffset) {
-      if (cursor.next >= begin) break;
-      return OffsetOutOfRange(topic_->name(), log.id(), cursor.next,
-                              begin < end ? begin : log.trimmed_to(), log.end());
-    }
-    if (cursor.unresolved == Unresolved::kEarliest) {
-      cursor.next = begin < end ? std::max(cursor.next, begin) : log.trimmed_to();
-      break;
-    }
-    if (begin < end) {
-      const HistoryRange range{.partition = log.id(), .from = begin, .to = end};
-      ASSIGN_OR_RETURN(cursor.next, history_->SeekTime(topic, range, start_time_));
-      if (cursor.next < end) break;
-    }
-    ASSIGN_OR_RETURN(cursor.next, SeekTime(log, store_, start_time_));
-    if (HistoryEnd(log) == end) break;  // Otherwise, events of the log became history meanwhile.
-  }
+  ASSIGN_OR_RETURN(cursor.next, ResolveInHistory({cursor.unresolved, cursor.next}, start_time_,
+                                                 *topic_, log, store_, *history_));
   cursor.in_history = true;
   ASSIGN_OR_RETURN(cursor.run, RunBefore(log, store_, cursor.next));
   cursor.run_end = cursor.next;
@@ -315,8 +273,7 @@ absl::StatusOr<Offset> TopicReader::FindRun(const Cursor& cursor) {
 }
 
 Offset TopicReader::HistoryEnd(const PartitionLog& log) const {
-  if (history_ == nullptr || log.history_start() == Offset::Max()) return Offset(0);
-  return std::min(log.trimmed_to(), topic_->archive_hold().ConfirmedTo(log.id()));
+  return history_ == nullptr ? Offset(0) : eventhub::HistoryEnd(log);
 }
 
 absl::StatusOr<bool> TopicReader::IsHistory(const Cursor& cursor) const {

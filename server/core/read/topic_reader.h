@@ -17,6 +17,7 @@
 #include "server/core/event/delivery.h"
 #include "server/core/event/event_filter.h"
 #include "server/core/read/stop_time.h"
+#include "server/core/read/topic_history.h"
 #include "server/core/topic/topic.h"
 #include "storage/base/metrics.h"
 #include "storage/log_store.h"
@@ -101,7 +102,7 @@ class TopicReader {
   bool CancelNotify(Watermark::Waiter& waiter);
 
  private:
-  enum class Unresolved : uint8_t { kNothing, kEarliest, kOffset, kTime };
+  using Unresolved = HistoryStart::Unresolved;
   struct Cursor {
     PartitionLog* log;
     Offset next;

@@ -4,9 +4,11 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "google/protobuf/timestamp.pb.h"
 #include "server/core/base/errors.h"
 #include "server/core/base/timestamps.h"
 #include "server/core/topic/start_position.h"
+#include "server/filter/filter.h"
 #include "storage/base/status_macros.h"
 #include "storage/key_codec.h"
 
@@ -139,16 +141,22 @@ absl::Status SeekTargets::FindExact(const v1::PartitionOffset& exact) {
 }
 
 ReplayTargets::ReplayTargets(v1::ReplaySubscriptionRequest request, std::shared_ptr<Topic> topic,
-                             const LogStore& store)
+                             const LogStore& store, History* history)
     : request_(std::move(request)),
       topic_(std::move(topic)),
       store_(store),
+      history_(history),
       view_(topic_->view()),
       ends_(EndsOf(*view_)) {}
 
 absl::Status ReplayTargets::Check() {
   if (request_.start().position_case() == v1::StartPosition::POSITION_NOT_SET) {
     return InvalidField("start", "is required");
+  }
+  if (request_.has_filter()) {
+    if (const auto filter = CompileFilter(request_.filter()); !filter.ok()) {
+      return InvalidFilter(filter.status());
+    }
   }
   partitions_.assign(request_.partitions().begin(), request_.partitions().end());
   if (partitions_.empty()) {
@@ -167,16 +175,64 @@ absl::Status ReplayTargets::Check() {
 }
 
 absl::Status ReplayTargets::Find(size_t i) {
-  PartitionLog& log = *view_->partitions[partitions_[i]];
-  ASSIGN_OR_RETURN(const Offset start, ResolveStart(request_.start(), topic_->name(), log, store_));
-  Offset end = ends_[partitions_[i]];
-  if (request_.has_stop_offset()) end = std::min(end, Offset(request_.stop_offset()));
-  if (request_.has_stop_time()) {
-    ASSIGN_OR_RETURN(const Offset stop, SeekTime(log, store_, ToTime(request_.stop_time())));
-    end = std::min(end, stop);
+  const PartitionLog& log = *view_->partitions[partitions_[i]];
+  Unresolved found;
+  found.range.partition = log.id();
+  if (history_ != nullptr) {
+    ASSIGN_OR_RETURN(found.start, FindHistoryStart(request_.start(), topic_->name(), log, store_));
   }
-  if (start < end) ranges_.push_back({log.id(), start, end});
+  if (found.start.unresolved == HistoryStart::Unresolved::kNothing) {
+    ASSIGN_OR_RETURN(found.range.start,
+                     ResolveStart(request_.start(), topic_->name(), log, store_));
+  }
+  RETURN_IF_ERROR(FindEnd(found));
+  if (found.start.unresolved != HistoryStart::Unresolved::kNothing) {
+    unresolved_.push_back(found);
+  } else if (found.range.start < found.range.end) {
+    ranges_.push_back(found.range);
+  }
   return absl::OkStatus();
+}
+
+absl::Status ReplayTargets::FindEnd(Unresolved& found) const {
+  const PartitionLog& log = *view_->partitions[found.range.partition.value()];
+  found.range.end = ends_[found.range.partition.value()];
+  if (request_.has_stop_offset()) {
+    found.range.end = std::min(found.range.end, Offset(request_.stop_offset()));
+  }
+  if (!request_.has_stop_time()) return absl::OkStatus();
+  // A range that begins in the log ends there.
+  if (found.start.unresolved != HistoryStart::Unresolved::kNothing) {
+    v1::StartPosition stop;
+    *stop.mutable_timestamp() = request_.stop_time();
+    ASSIGN_OR_RETURN(found.stop, FindHistoryStart(stop, topic_->name(), log, store_));
+    if (found.stop.unresolved != HistoryStart::Unresolved::kNothing) return absl::OkStatus();
+  }
+  ASSIGN_OR_RETURN(const Offset stop, SeekTime(log, store_, ToTime(request_.stop_time())));
+  found.range.end = std::min(found.range.end, stop);
+  return absl::OkStatus();
+}
+
+absl::Status ReplayTargets::FindInHistory(size_t i) {
+  Unresolved& found = unresolved_[i];
+  const PartitionLog& log = *view_->partitions[found.range.partition.value()];
+  const auto resolve = [&](const HistoryStart& start, const google::protobuf::Timestamp& time) {
+    return ResolveInHistory(start, ToTime(time), *topic_, log, store_, *history_);
+  };
+  ASSIGN_OR_RETURN(found.range.start, resolve(found.start, request_.start().timestamp()));
+  if (found.stop.unresolved != HistoryStart::Unresolved::kNothing) {
+    ASSIGN_OR_RETURN(const Offset stop, resolve(found.stop, request_.stop_time()));
+    found.range.end = std::min(found.range.end, stop);
+  }
+  if (found.range.start < found.range.end) ranges_.push_back(found.range);
+  return absl::OkStatus();
+}
+
+PartitionRanges ReplayTargets::Take() {
+  std::sort(ranges_.begin(), ranges_.end(), [](const PartitionRange& a, const PartitionRange& b) {
+    return a.partition < b.partition;
+  });
+  return std::move(ranges_);
 }
 
 absl::Status ConfirmTargets(const Topic& topic, std::vector<SeekPlace>& places) {
@@ -194,6 +250,7 @@ absl::Status ConfirmTargets(const Topic& topic, bool named, RangeWork& work) {
   for (size_t i = work.range; i < work.ranges.size(); ++i) {
     PartitionRange& range = work.ranges[i];
     const PartitionLog& log = *view->partitions[range.partition.value()];
+    if (log.InHistory(range.start)) continue;
     ASSIGN_OR_RETURN(range.start, ConfirmStart(range.start, named, topic.name(), log));
     range.end = std::max(range.start, range.end);
   }

@@ -12,6 +12,8 @@
 #include "server/core/subscription/cursor_tasks.h"
 #include "server/core/subscription/dead_letter/parking.h"
 #include "server/core/subscription/dispatch/consumer_info.h"
+#include "server/core/subscription/dispatch/history_ahead.h"
+#include "server/core/subscription/dispatch/history_reads.h"
 #include "server/core/subscription/dispatch/notices.h"
 #include "server/core/subscription/subscription_settings.h"
 #include "storage/base/status_macros.h"
@@ -34,6 +36,9 @@ constexpr size_t kLookCost = size_t{32} << 10;
 // The bytes that one job of the disk pool filters.
 constexpr size_t kMaxColdWork = size_t{1} << 20;
 
+// The same for a thread that reads the history.
+constexpr size_t kMaxHistoryWork = size_t{4} << 20;
+
 // Identifies this subscription among those of the store and its copies, including a subscription
 // created in a copy under the same id.
 uint64_t IncarnationOf(const SubscriptionContext& context, SubscriptionId id,
@@ -43,6 +48,14 @@ uint64_t IncarnationOf(const SubscriptionContext& context, SubscriptionId id,
                             static_cast<uint64_t>(settings.create_time().nanos())};
   const uint64_t incarnation = XXH3_64bits(parts, sizeof(parts));
   return incarnation != 0 ? incarnation : 1;
+}
+
+SubscriptionRecordPtr RecordOf(const SubscriptionContext& context,
+                               const stored::Subscription& record) {
+  auto filter = FilterOf(record.settings(), context.filter_memory);
+  auto replay_filter = ReplayFilterOf(record, filter, context.filter_memory);
+  return std::make_shared<const SubscriptionRecord>(
+      SubscriptionRecord{record, std::move(filter), std::move(replay_filter)});
 }
 
 Usage ToUsage(const v1::Credit& credit) {
@@ -60,8 +73,7 @@ Subscription::Subscription(const SubscriptionContext& context, SubscriptionId id
       topic_(std::move(topic)),
       source_(context.store, context.topics, *topic_),
       loaded_(context_.clock.Now()),
-      submitted_(std::make_shared<const SubscriptionRecord>(
-          SubscriptionRecord{record, FilterOf(record.settings(), context.filter_memory)})),
+      submitted_(RecordOf(context, record)),
       record_(submitted_.record),
       last_used_micros_(record.last_used_micros()),
       rules_(RulesOf(record.settings())),
@@ -211,7 +223,7 @@ void Subscription::SetDeleted() {
   {
     MutexLock lock(mutex_);
     deleted_ = true;
-    filler_.Stop();
+    filler_.Stop(&after);
     consumers_.WakeAll(&after.wake);
     Unregister();
   }
@@ -415,8 +427,28 @@ void Subscription::Perform(Aftermath after) {
     StartParking(context_, shared_from_this(), std::move(after.park), [](const absl::Status&) {});
   }
   for (const std::shared_ptr<Consumer>& consumer : after.wake) consumer->options.wake();
+  if (after.history.has_value()) ReadHistory(*std::move(after.history));
   if (after.flush) Flush();
   if (after.await_visible) context_.writer.Submit(std::make_unique<FlushTask>(shared_from_this()));
+}
+
+void Subscription::ReadHistory(EventFetch fetch) {
+  context_.history.Add([weak = weak_from_this(), fetch = std::move(fetch)](
+                           History& history, HistoryReads::Place place) mutable {
+    const std::shared_ptr<Subscription> self = weak.lock();
+    if (self == nullptr) return;
+    auto ahead = std::make_unique<HistoryAhead>();
+    ahead->place = std::move(place);
+    ahead->fetch = std::move(fetch);
+    FetchTurn turn(self->context_.clock, ahead->fetch.max_bytes, kMaxHistoryWork);
+    ahead->events = self->source_.FetchHistory(ahead->fetch, history, &turn);
+    Aftermath after;
+    {
+      MutexLock lock(self->mutex_);
+      self->filler_.TakeHistory(std::move(ahead), &after);
+    }
+    self->Perform(std::move(after));
+  });
 }
 
 void Subscription::PerformIn(CommitBuilder& commit, Aftermath after) {
@@ -456,6 +488,7 @@ void Subscription::OnAlarm() {
       scheduler_->Conclude(cursor, effects, &after);
     }
     scheduler_->EndDue(now, &left, &after);
+    filler_.DropHistory(now, &after);
     filler_.SetAlarms(now, &after);     // This one may have been set for another time.
     scheduler_->WakeForEvents(&after);  // The rate limit may allow events again.
   }

@@ -145,7 +145,13 @@ class Subscription final : public CommitHook,
 
   // Replaces the settings; takes effect when the commit is visible.
   void Apply(CommitBuilder& commit, const v1::Subscription& settings);
+  // Whether a replay may have the filter of the request: FAILED_PRECONDITION
+  // (REASON_REPLAY_IN_PROGRESS) if others that are not done have another one, RESOURCE_EXHAUSTED if
+  // no memory is left for it.
+  absl::Status CheckReplayFilter(const v1::ReplaySubscriptionRequest& request) const;
   void SetReplayRate(CommitBuilder& commit, const v1::RateLimit& limit);
+  // Sets the rate limit and the filter of replays.
+  void SetReplayTerms(CommitBuilder& commit, const v1::ReplaySubscriptionRequest& request);
 
   // Whether memory has room for the ranges that the places bring; RESOURCE_EXHAUSTED
   // (REASON_TOO_MANY_PENDING_RANGES) if not.
@@ -270,6 +276,8 @@ class Subscription final : public CommitHook,
   void Perform(Aftermath after);
   // The same for changes that are part of a commit, and are written with it.
   void PerformIn(CommitBuilder& commit, Aftermath after);
+  // Has the events read on a thread that waits for the lake.
+  void ReadHistory(EventFetch fetch);
   // Writes changes made outside of commits (deliveries and failures) with the next commit.
   void Flush();
 

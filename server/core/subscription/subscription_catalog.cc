@@ -75,7 +75,8 @@ absl::Status SubscriptionCatalog::LoadSettings(
         const SubscriptionId id = SubscriptionIdOf(key);
         stored::Subscription record;
         const bool sound =
-            Parse(value, &record) && CheckSubscriptionSettings(record.settings()).ok();
+            Parse(value, &record) && CheckSubscriptionSettings(record.settings()).ok() &&
+            (!record.has_replay_filter() || CompileFilter(record.replay_filter()).ok());
         const auto topic = topics.find(TopicId(record.topic_id()));
         if (!sound || topic == topics.end() || pending_.contains(record.settings().name())) {
           status = Damaged(absl::StrCat("the record of subscription ", id.value()));

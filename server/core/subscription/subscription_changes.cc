@@ -31,7 +31,7 @@ absl::Status CreateSubscriptionTask::Create(CommitBuilder& commit) {
   if (topic_->keeps_nothing()) return TopicKeepsNothing(topic_->name());
   if (catalog_.IsPending(settings_.name())) return SubscriptionExists(settings_.name());
   RETURN_IF_ERROR(ConfirmStarts());
-  RETURN_IF_ERROR(CheckFilterMemory(settings_, context_.filter_memory));
+  RETURN_IF_ERROR(CheckFilterMemory(settings_.filter(), context_.filter_memory));
   const size_t cost = TopicStore::CostOf(topic_->pending());
   RETURN_IF_ERROR(topics_.Take(cost));
   if (const absl::Status added = AddDeadLetterTopic(commit); !added.ok()) {

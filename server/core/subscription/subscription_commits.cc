@@ -3,15 +3,19 @@
 #include <utility>
 
 #include "absl/base/macros.h"
+#include "google/protobuf/util/message_differencer.h"
 #include "server/core/base/errors.h"
 #include "server/core/subscription/subscription.h"
 #include "server/core/subscription/subscription_settings.h"
+#include "storage/base/status_macros.h"
 
 namespace eventhub {
 void Subscription::Apply(CommitBuilder& commit, const v1::Subscription& settings) {
   SubscriptionRecord record = *submitted_.record;
-  if (!SameFilter(settings, submitted_.settings()))
+  if (!SameFilter(settings, submitted_.settings())) {
     record.filter = FilterOf(settings, context_.filter_memory);
+    record.replay_filter = ReplayFilterOf(record.record, record.filter, context_.filter_memory);
+  }
   *record.record.mutable_settings() = settings;
   SetPending(commit, std::move(record));
 }
@@ -19,6 +23,31 @@ void Subscription::Apply(CommitBuilder& commit, const v1::Subscription& settings
 void Subscription::SetReplayRate(CommitBuilder& commit, const v1::RateLimit& limit) {
   SubscriptionRecord record = *submitted_.record;
   *record.record.mutable_replay_rate_limit() = limit;
+  SetPending(commit, std::move(record));
+}
+
+absl::Status Subscription::CheckReplayFilter(const v1::ReplaySubscriptionRequest& request) const {
+  const stored::Subscription& record = submitted_.record->record;
+  if (record.has_replay_filter() == request.has_filter() &&
+      google::protobuf::util::MessageDifferencer::Equals(record.replay_filter(),
+                                                         request.filter())) {
+    return absl::OkStatus();
+  }
+  RETURN_IF_ERROR(CheckFilterMemory(request.filter(), context_.filter_memory));
+  MutexLock lock(mutex_);
+  for (const auto& cursor : cursors_) {
+    if (cursor->has_replays()) return ReplayInProgress(name_);
+  }
+  return absl::OkStatus();
+}
+
+void Subscription::SetReplayTerms(CommitBuilder& commit,
+                                  const v1::ReplaySubscriptionRequest& request) {
+  SubscriptionRecord record = *submitted_.record;
+  *record.record.mutable_replay_rate_limit() = request.rate_limit();
+  record.record.clear_replay_filter();
+  if (request.has_filter()) *record.record.mutable_replay_filter() = request.filter();
+  record.replay_filter = ReplayFilterOf(record.record, record.filter, context_.filter_memory);
   SetPending(commit, std::move(record));
 }
 

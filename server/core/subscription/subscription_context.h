@@ -15,6 +15,7 @@
 
 namespace eventhub {
 
+class HistoryReads;
 class ParkingQueue;
 
 // Outlives the subscriptions.
@@ -26,6 +27,7 @@ struct SubscriptionContext {
   ReadCounters& reads;
   Alarm& alarm;
   ParkingQueue& parking;              // Of events that become dead letters.
+  HistoryReads& history;              // Reads what the log does not have any more.
   std::atomic<uint64_t>& next_epoch;  // Of leases; also grows across restarts.
   uint64_t generation;                // The number of times the store was opened; starts at 1.
   MemoryMeter& pending_memory;        // Of pending ranges.

@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "server/core/base/errors.h"
 #include "server/core/base/long_call.h"
+#include "server/core/subscription/dispatch/history_reads.h"
 #include "server/core/subscription/seek_targets.h"
 #include "storage/base/status_macros.h"
 
@@ -88,17 +89,31 @@ void SubscriptionMoves::Replay(const Caller& caller, const v1::ReplaySubscriptio
   absl::StatusOr<std::shared_ptr<Subscription>> subscription =
       catalog_.Require("name", request.name());
   if (!subscription.ok()) return std::move(done)(subscription.status());
-  const auto ranges =
-      std::make_shared<ReplayTargets>(request, (*subscription)->topic(), context_.store);
+  const auto ranges = std::make_shared<ReplayTargets>(request, (*subscription)->topic(),
+                                                      context_.store, context_.history.history());
   if (const absl::Status refused = ranges->Check(); !refused.ok()) return std::move(done)(refused);
+  absl::AnyInvocable<void(absl::Status)&&> carry_out =
+      [this, ranges, caller, subscription = *std::move(subscription),
+       done = std::move(done)](const absl::Status& found) mutable {
+        if (!found.ok()) return std::move(done)(found);
+        Replay(subscription, ranges->Take(), ranges->request(), caller, std::move(done));
+      };
   LongCall(pool, caller)
       .ForEach(
           ranges->partitions(), kPartitionsAtOnce, [ranges](size_t i) { return ranges->Find(i); },
-          [this, ranges, caller, subscription = *std::move(subscription),
-           done = std::move(done)](const absl::Status& found) mutable {
-            if (!found.ok()) return std::move(done)(found);
-            Replay(subscription, std::move(ranges->ranges()), ranges->request(), caller,
-                   std::move(done));
+          [this, ranges, caller,
+           carry_out = std::move(carry_out)](const absl::Status& found) mutable {
+            if (!found.ok() || ranges->unresolved() == 0) return std::move(carry_out)(found);
+            WorkPool* const lake = context_.history.pool();
+            if (lake == nullptr) {
+              return std::move(carry_out)(LakeUnavailable(ranges->topic(), "the hub is stopping"));
+            }
+            const LongCall call(*lake, caller);
+            call.Next([call, ranges, carry_out = std::move(carry_out)]() mutable {
+              call.ForEach(
+                  ranges->unresolved(), kPartitionsAtOnce,
+                  [ranges](size_t i) { return ranges->FindInHistory(i); }, std::move(carry_out));
+            });
           });
 }
 
@@ -124,13 +139,17 @@ void SubscriptionMoves::Replay(const std::shared_ptr<Subscription>& subscription
   SubmitLongChange<v1::ReplaySubscriptionResponse>(
       context_.writer,
       {subscription, [work] { return work->done(); }, interrupted,
-       [subscription, work, named = request.start().has_offset(), limit = request.rate_limit()](
-           CommitBuilder& commit, v1::ReplaySubscriptionResponse* response) -> absl::Status {
+       [subscription, work, request](CommitBuilder& commit,
+                                     v1::ReplaySubscriptionResponse* response) -> absl::Status {
          if (subscription->submitted().long_change != nullptr)
            return absl::OkStatus();  // It comes after that.
          const bool first = !work->begun.has_value();
-         RETURN_IF_ERROR(ConfirmTargets(*subscription->topic(), first && named, *work));
-         if (first) subscription->SetReplayRate(commit, limit);
+         RETURN_IF_ERROR(
+             ConfirmTargets(*subscription->topic(), first && request.start().has_offset(), *work));
+         if (first) {
+           RETURN_IF_ERROR(subscription->CheckReplayFilter(request));
+           subscription->SetReplayTerms(commit, request);
+         }
          if (const absl::Status added = subscription->Replay(commit, *work); !added.ok()) {
            return WithMessage(added, absl::StrCat(added.message(), "; before that ", work->events,
                                                   " events were added to the replay"));

@@ -186,8 +186,8 @@ bool SameFilter(const v1::Subscription& a, const v1::Subscription& b) {
          google::protobuf::util::MessageDifferencer::Equals(a.filter(), b.filter());
 }
 
-absl::Status CheckFilterMemory(const v1::Subscription& settings, const MemoryMeter& memory) {
-  const size_t wanted = MemoryOf(settings.filter());
+absl::Status CheckFilterMemory(const v1::Filter& filter, const MemoryMeter& memory) {
+  const size_t wanted = MemoryOf(filter);
   return wanted <= memory.left() ? absl::OkStatus() : TooMuchForFilters(wanted, memory.limit());
 }
 
@@ -196,6 +196,15 @@ std::shared_ptr<const EventFilter> FilterOf(const v1::Subscription& settings, Me
   // Checked when it was set, and when the record was loaded.
   return std::make_shared<const EventFilter>(*CompileFilter(settings.filter()),
                                              memory.ForceTake(MemoryOf(settings.filter())));
+}
+
+std::shared_ptr<const EventFilter> ReplayFilterOf(const stored::Subscription& record,
+                                                  std::shared_ptr<const EventFilter> filter,
+                                                  MemoryMeter& memory) {
+  if (!record.has_replay_filter()) return filter;
+  return std::make_shared<const EventFilter>(*CompileFilter(record.replay_filter()),
+                                             memory.ForceTake(MemoryOf(record.replay_filter())),
+                                             std::move(filter));
 }
 
 absl::Duration ExpireAfterOf(const v1::Subscription& settings) {

@@ -12,6 +12,7 @@
 #include "server/core/base/memory_meter.h"
 #include "server/core/event/event_filter.h"
 #include "server/core/subscription/cursor/partition_cursor.h"
+#include "server/core/subscription/records.pb.h"
 
 namespace eventhub {
 
@@ -39,11 +40,16 @@ DeliveryRules RulesOf(const v1::Subscription& settings);
 
 // The compiled filter of such settings; null if there is none.
 std::shared_ptr<const EventFilter> FilterOf(const v1::Subscription& settings, MemoryMeter& memory);
+// Likewise with the filter of replays, if it has one: `filter` otherwise, which is that of the
+// settings.
+std::shared_ptr<const EventFilter> ReplayFilterOf(const stored::Subscription& record,
+                                                  std::shared_ptr<const EventFilter> filter,
+                                                  MemoryMeter& memory);
 
 bool SameFilter(const v1::Subscription& a, const v1::Subscription& b);
 
-// RESOURCE_EXHAUSTED: no memory is left for its filter.
-absl::Status CheckFilterMemory(const v1::Subscription& settings, const MemoryMeter& memory);
+// RESOURCE_EXHAUSTED: no memory is left for the filter.
+absl::Status CheckFilterMemory(const v1::Filter& filter, const MemoryMeter& memory);
 
 // How long the subscription may be unused; absl::InfiniteDuration() if there is no limit.
 absl::Duration ExpireAfterOf(const v1::Subscription& settings);

@@ -76,8 +76,8 @@ Subscriptions::Subscriptions(const LogStore& store, LogWriter& writer, const Clo
       // generation.
       next_epoch_(generation << 32 | (store.runs().current(TopicId(0)) >> 33)),
       alarm_(clock, run_alarm),
-      context_{store,    writer,      clock,      topics.catalog(), reads,    alarm_,
-               parking_, next_epoch_, generation, pending,          requests, filters} {}
+      context_{store,    writer,      clock,      topics.catalog(), reads,    alarm_, parking_,
+               history_, next_epoch_, generation, pending,          requests, filters} {}
 
 Subscriptions::~Subscriptions() = default;
 
@@ -107,6 +107,7 @@ absl::StatusOr<uint64_t> TakeGeneration(LogStore& store, absl::Time now) {
 void Subscriptions::Stop() {
   alarm_.Stop();
   parking_.Stop();
+  history_.Stop();
   // Completing a commit may need the background thread, which may need the writer.
   std::promise<void> done;
   writer_.Submit(std::make_unique<BarrierTask>(done));
@@ -196,7 +197,7 @@ void Subscriptions::Update(const Caller& caller, const v1::UpdateSubscriptionReq
           RETURN_IF_ERROR(CheckKeepsLetters(*topic));
         }
         if (!SameFilter(current, settings)) {
-          RETURN_IF_ERROR(CheckFilterMemory(settings, context_.filter_memory));
+          RETURN_IF_ERROR(CheckFilterMemory(settings.filter(), context_.filter_memory));
         }
         subscription->Apply(commit, settings);
         *response = settings;

@@ -12,11 +12,13 @@
 #include "absl/status/statusor.h"
 #include "eventhub/v1/hub.pb.h"
 #include "eventhub/v1/subscription.pb.h"
+#include "server/core/archive/history.h"
 #include "server/core/base/admin_log.h"
 #include "server/core/base/alarm.h"
 #include "server/core/base/caller.h"
 #include "server/core/subscription/dead_letter/dead_letters.h"
 #include "server/core/subscription/dead_letter/parking.h"
+#include "server/core/subscription/dispatch/history_reads.h"
 #include "server/core/subscription/snapshots.h"
 #include "server/core/subscription/submit_change.h"
 #include "server/core/subscription/subscription.h"
@@ -88,6 +90,12 @@ class Subscriptions {
   // Reads all subscriptions from the store. Called once, before anything else.
   absl::Status Load();
 
+  // The history of topics, if the hub has a lake, and the pool that waits for it; both are used
+  // until StopHistory, and by the work that has begun on the pool. Called at most once, before
+  // there are consumers.
+  void SetHistory(History& history, WorkPool& pool) { history_.Start(history, pool); }
+  void StopHistory() { history_.Stop(); }
+
   // Finishes work in progress. Consumers must be destroyed before, and the writer must still exist.
   void Stop();
 
@@ -133,6 +141,7 @@ class Subscriptions {
   Alarm alarm_;
   WorkPool background_{1};
   ParkingQueue parking_{background_};
+  HistoryReads history_;
   const SubscriptionContext context_;
   SubscriptionCatalog catalog_;
   SubscriptionMoves moves_{context_, catalog_, admin_log_};

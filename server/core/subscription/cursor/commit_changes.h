@@ -18,11 +18,12 @@
 
 namespace eventhub {
 
-// The stored record of a subscription, without its cursors, and its compiled filter. Immutable: a
+// The stored record of a subscription, without its cursors, and its compiled filters. Immutable: a
 // commit that changes it replaces it. The time of last use is kept elsewhere.
 struct SubscriptionRecord {
   stored::Subscription record;
-  std::shared_ptr<const EventFilter> filter;  // Null: none.
+  std::shared_ptr<const EventFilter> filter;         // Null: none.
+  std::shared_ptr<const EventFilter> replay_filter;  // Of replayed events; includes `filter`.
 };
 using SubscriptionRecordPtr = std::shared_ptr<const SubscriptionRecord>;
 

@@ -81,6 +81,11 @@ std::optional<Offset> EventLedger::FirstRedrivenFrom(TopicId topic,
   return first;
 }
 
+bool EventLedger::has_replays() const {
+  const size_t redriven = redriven_ == nullptr ? 0 : redriven_->size();
+  return pending_.counts().extra > static_cast<int64_t>(redriven);
+}
+
 PipelineList EventLedger::PipelinesOf(Offset event) const {
   if (redriven_ == nullptr) return nullptr;
   const auto it = redriven_->find(event.value());
@@ -407,8 +412,9 @@ bool EventLedger::AddRedriven(Offset event, const DeadLetterPlace& place, Effect
 
 // ---- Trimmed events
 
-// Leased events can still be settled, and redriven ones have a copy. A coming range may have
-// replaced a settling one: who takes over the partition waits for it (StreamScheduler::Assign).
+// Leased events can still be settled, redriven ones have a copy, and replays go on in the history.
+// A coming range may have replaced a settling one: who takes over the partition waits for it
+// (StreamScheduler::Assign).
 bool EventLedger::Trimmable(const PendingRange& range) {
   return !range.out() && !range.redriven && range.state != RangeState::kComing;
 }
@@ -416,20 +422,34 @@ bool EventLedger::Trimmable(const PendingRange& range) {
 bool EventLedger::HasTrimmed(Offset from, Offset to, Effects* effects) const {
   for (auto it = pending_.At(from); it != pending_.map().end() && it->first < to.value(); ++it) {
     ++effects->looked_at;
-    if (Trimmable(it->second)) return true;
+    const Offset start(it->first);
+    const bool stays = it->second.extra &&
+                       IsHistory(std::max(start, from), std::min(start + it->second.count, to));
+    if (Trimmable(it->second) && !stays) return true;
   }
   return false;
+}
+
+Offset EventLedger::HistoryBorder(Offset from, Offset to) const {
+  const Offset begin = log_->history_start();
+  const Offset end = log_->history_end();
+  if (from < begin) return std::min(to, begin);
+  return from < end ? std::min(to, end) : to;
 }
 
 void EventLedger::RemoveTrimmed(Offset from, Offset to, Effects* effects) {
   Removed removed;
   int64_t lost = 0;
-  pending_.EditRange(from, to, [&](Offset first, PendingRange& range) {
-    if (!Trimmable(range)) return Verdict::kKeep;  // See HasTrimmed.
-    if (!range.extra) lost += range.count;
-    removed.emplace_back(first, range.count);
-    return Verdict::kRemove;
-  });
+  for (Offset end = from; from < to; from = end) {
+    end = HistoryBorder(from, to);
+    const bool history = IsHistory(from, end);
+    pending_.EditRange(from, end, [&](Offset first, PendingRange& range) {
+      if (!Trimmable(range) || (range.extra && history)) return Verdict::kKeep;  // See HasTrimmed.
+      if (!range.extra) lost += range.count;
+      removed.emplace_back(first, range.count);
+      return Verdict::kRemove;
+    });
+  }
   for (const auto& [first, count] : removed) effects->trimmed.emplace_back(first, first + count);
   // A STREAM may have waited for the retry of a removed event.
   effects->more_to_deliver |= !removed.empty();

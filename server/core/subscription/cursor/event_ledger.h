@@ -57,6 +57,8 @@ class EventLedger {
   // The parts of [from, to) that are not pending, or are settling.
   std::vector<std::pair<Offset, Offset>> Gaps(Offset from, Offset to) const;
   bool has_redriven() const { return redriven_ != nullptr; }
+  // Whether it has events of replays that are not settled.
+  bool has_replays() const;
   // The dead letter of a redriven event.
   const DeadLetterPlace& PlaceOf(Offset event) const { return redriven_->at(event.value()).place; }
   // The pipelines that a pending event is for.
@@ -182,8 +184,15 @@ class EventLedger {
   void AddComing(Offset start, int64_t count, PendingRange range, Effects* effects);
   void AddRedrivenFrom(Offset event, Redriven redriven);
   void CountLost(int64_t events, Effects* effects);
-  // Whether a trim removes such a range; NoteTrimmable when it begins to.
+  // Whether a trim removes such a range, unless it is a replay of history; NoteTrimmable when it
+  // begins to.
   static bool Trimmable(const PendingRange& range);
+  // Whether the trimmed events [from, to), or those of a part of it, are history.
+  bool IsHistory(Offset from, Offset to) const {
+    return from >= log_->history_start() && to <= log_->history_end();
+  }
+  // Where history begins or ends after `from`; `to` if not before.
+  Offset HistoryBorder(Offset from, Offset to) const;
   // Whether there is anything in [from, to) that a trim removes.
   bool HasTrimmed(Offset from, Offset to, Effects* effects) const;
   // Drops what was trimmed of [from, to), at most `*left` ranges. Returns how far it got.

@@ -50,6 +50,7 @@ class PartitionCursor {
   const PendingRanges& pending() const { return ledger_.pending(); }
 
   bool has_redriven() const { return ledger_.has_redriven(); }
+  bool has_replays() const { return ledger_.has_replays(); }
   // The first dead letter in a partition of a topic, or in any, that may have to be read to deliver
   // a redriven event; nullopt if there is none.
   std::optional<Offset> FirstRedrivenFrom(TopicId topic,

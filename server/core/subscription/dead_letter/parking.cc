@@ -1,5 +1,6 @@
 #include "server/core/subscription/dead_letter/parking.h"
 
+#include <cstdint>
 #include <optional>
 #include <utility>
 
@@ -9,9 +10,11 @@
 #include "server/core/event/event_head.h"
 #include "server/core/event/event_slice.h"
 #include "server/core/publish/topic_append.h"
+#include "server/core/read/topic_history.h"
 #include "server/core/subscription/dead_letter/dead_letter.h"
 #include "server/core/subscription/dead_letter/fault_records.h"
 #include "server/core/subscription/dead_letter/place_reader.h"
+#include "server/core/subscription/dispatch/history_reads.h"
 #include "storage/base/status_macros.h"
 #include "storage/key_codec.h"
 
@@ -186,33 +189,63 @@ class Parker {
         letters_(context.topics, context.store) {}
 
   static void Enqueue(std::unique_ptr<Parker> parker) {
-    ParkingQueue& queue = parker->context_.parking;
-    queue.Add([parker = std::move(parker)]() mutable { SubmitPiece(std::move(parker)); });
+    const SubscriptionContext& context = parker->context_;
+    if (parker->NextIsHistory()) {
+      context.history.Add(
+          [parker = std::move(parker)](History& history, HistoryReads::Place place) mutable {
+            SubmitPiece(std::move(parker), &history, std::move(place));
+          });
+    } else {
+      context.parking.Add(
+          [parker = std::move(parker)]() mutable { SubmitPiece(std::move(parker), nullptr, {}); });
+    }
   }
 
  private:
-  static void SubmitPiece(std::unique_ptr<Parker> parker) {
-    const bool last = parker->ReadPiece();
+  // `history`: null unless the thread may wait for the lake; then the piece has a place.
+  static void SubmitPiece(std::unique_ptr<Parker> parker, History* history,
+                          HistoryReads::Place place) {
+    const bool last = parker->ReadPiece(history);
     Parker& reader = *parker;
     reader.log_.Reset();  // Queued pieces hold no memory.
     reader.letters_.Reset();
+    if (reader.events_.empty() && !last) {  // The next event is history.
+      ParkingQueue& queue = reader.context_.parking;
+      Enqueue(std::move(parker));
+      return queue.Finish();
+    }
     auto task = std::make_unique<ParkTask>(
         reader.context_, reader.subscription_, std::exchange(reader.events_, {}),
         std::exchange(reader.bytes_, 0),
-        [parker = std::move(parker), last](const absl::Status& status) mutable {
+        [parker = std::move(parker), last,
+         place = std::move(place)](const absl::Status& status) mutable {
           ParkingQueue& queue = parker->context_.parking;
           if (last || !status.ok()) {
             parker->done_(status);
           } else {
             Enqueue(std::move(parker));
           }
-          queue.Finish();
+          if (place == nullptr) queue.Finish();
         });
     reader.context_.writer.Submit(std::move(task));
   }
 
-  // Returns whether this was the last piece.
-  bool ReadPiece() {
+  // Whether the event must be read from the history.
+  bool IsHistory(const Parked& range, Offset offset) const {
+    if (range.redriven_from.has_value()) return false;
+    const PartitionLog& log = LogOf(range.partition);
+    return offset < log.start() && log.InHistory(offset);
+  }
+  bool NextIsHistory() const {
+    return range_ < parked_.size() && IsHistory(parked_[range_], parked_[range_].start + event_);
+  }
+  const PartitionLog& LogOf(PartitionId partition) const {
+    return *subscription_->topic()->view()->partitions[partition.value()];
+  }
+
+  // Returns whether this was the last piece. Without a history, a piece ends before events that
+  // must be read from it.
+  bool ReadPiece(History* history) {
     const std::shared_ptr<Topic> topic =
         context_.topics.Find(subscription_->settings().dead_letter_topic());
     const size_t max_bytes = topic == nullptr ? kMaxTaskBytes : PieceOf(kMaxTaskBytes, *topic);
@@ -220,11 +253,12 @@ class Parker {
       const Parked& range = parked_[range_];
       if (details_ == nullptr) details_ = DetailsOf(range);
       for (; event_ < range.count; ++event_, detail_ = 0) {
+        if (history == nullptr && IsHistory(range, range.start + event_)) return false;
         for (; detail_ < details_->size(); ++detail_) {
           if (!events_.empty() && (bytes_ >= max_bytes || events_.size() >= kMaxTaskLetters)) {
             return false;
           }
-          Add(range, range.start + event_);
+          Add(range, range.start + event_, history);
         }
       }
       details_ = nullptr;
@@ -232,7 +266,7 @@ class Parker {
     return true;
   }
 
-  void Add(const Parked& range, Offset offset) {
+  void Add(const Parked& range, Offset offset, History* history) {
     // The reason may contain that of an earlier attempt, which ended in Abandon.
     ParkedEvent event{range.partition,
                       offset,
@@ -242,16 +276,15 @@ class Parker {
                       detail_,
                       {},
                       {}};
-    event.unreadable = Read(event, range.redriven_from);
+    event.unreadable = Read(event, range, history);
     bytes_ += event.letter.bytes.size();
     events_.push_back(std::move(event));
   }
 
-  absl::Status Read(ParkedEvent& event, const std::optional<DeadLetterPlace>& redriven_from) {
-    absl::StatusOr<LoggedEvent> logged =
-        log_.Read({subscription_->topic()->id(), event.partition, event.offset});
-    if (absl::IsNotFound(logged.status()) && redriven_from.has_value()) {
-      logged = ReadCopy(*redriven_from, event.offset);
+  absl::Status Read(ParkedEvent& event, const Parked& range, History* history) {
+    absl::StatusOr<LoggedEvent> logged = ReadLogged(event, range, history);
+    if (absl::IsNotFound(logged.status()) && range.redriven_from.has_value()) {
+      logged = ReadCopy(*range.redriven_from, event.offset);
     }
     if (!logged.ok()) return logged.status();
     const DeadLetterNote note{subscription_->name(), subscription_->topic()->name(),
@@ -267,6 +300,31 @@ class Parker {
     event.keyed = !key.empty();
     event.key_hash = wire::HashOfKey(key);
     return absl::OkStatus();
+  }
+
+  absl::StatusOr<LoggedEvent> ReadLogged(const ParkedEvent& event, const Parked& range,
+                                         History* history) {
+    if (history == nullptr || !IsHistory(range, event.offset)) {
+      absl::StatusOr<LoggedEvent> logged =
+          log_.Read({subscription_->topic()->id(), event.partition, event.offset});
+      if (absl::IsNotFound(logged.status()) && IsHistory(range, event.offset)) {
+        return absl::UnavailableError("retention is removing the event from the log");
+      }
+      return logged;
+    }
+    const HistoryRange wanted{
+        .partition = event.partition, .from = event.offset, .to = event.offset + 1};
+    ASSIGN_OR_RETURN(const HistoryPart part,
+                     ReadHistory(*history, *subscription_->topic(), LogOf(event.partition), wanted,
+                                 /*max_bytes=*/1));
+    for (const RecordBatchPtr& batch : part.batches) {
+      if (batch->base > event.offset || batch->end() <= event.offset) continue;
+      const Delivery found =
+          SliceBatch(*batch, event.partition, event.offset, event.offset + 1, SIZE_MAX);
+      return LoggedEvent{found.events.front(), found.append_micros};
+    }
+    return absl::NotFoundError(
+        absl::StrCat("the lake has no event at offset ", event.offset.value()));
   }
 
   // The only copy of an event that was a dead letter before may be in its dead-letter topic.

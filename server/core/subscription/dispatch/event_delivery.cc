@@ -10,21 +10,31 @@ namespace eventhub {
 
 void EventDelivery::Follow(const SubscriptionRecord& record, int64_t now) {
   filter_ = record.filter;
+  replay_filter_ = record.replay_filter;
   rates_.SetLimits(record.record.settings().rate_limit(), record.record.replay_rate_limit(), now);
 }
 
 // The filter applies to fresh events. Events delivered before have matched already, or are
 // redelivered whatever the filter is now. A replay, however, covers all settled events, so the
-// filter applies to it.
-bool EventDelivery::Filters(const Candidate& candidate) const {
-  if (filter_ == nullptr || candidate.redriven_from.has_value()) return false;
-  return candidate.fresh || (candidate.extra && !candidate.redelivered);
+// filter applies to it, and that of replays.
+std::shared_ptr<const EventFilter> EventDelivery::FilterOf(const Candidate& candidate) const {
+  if (candidate.redriven_from.has_value()) return nullptr;
+  if (candidate.fresh) return filter_;
+  return candidate.extra && !candidate.redelivered ? replay_filter_ : nullptr;
+}
+
+uint64_t EventDelivery::too_costly() const {
+  uint64_t events = filter_ == nullptr ? 0 : filter_->too_costly();
+  if (replay_filter_ != nullptr && replay_filter_ != filter_) {
+    events += replay_filter_->too_costly();
+  }
+  return events;
 }
 
 bool EventDelivery::Deliver(const DeliveryJob& job, const std::vector<RecordBatchPtr>& batches,
                             const EventChoices* choices) {
   const Candidate& candidate = job.candidate;
-  const bool filters = Filters(candidate);
+  const std::shared_ptr<const EventFilter> filter = FilterOf(candidate);
   Offset at = candidate.start;
   auto next = std::partition_point(batches.begin(), batches.end(),
                                    [at](const RecordBatchPtr& b) { return b->end() <= at; });
@@ -32,7 +42,7 @@ bool EventDelivery::Deliver(const DeliveryJob& job, const std::vector<RecordBatc
     const RecordBatchPtr& batch = *next;
     while (at < std::min(batch->end(), candidate.end)) {
       if (job.budget.full()) return false;
-      if (batch->header.gone() || (filters && !filter_->MayPass(batch->header))) {
+      if (batch->header.gone() || (filter != nullptr && !filter->MayPass(batch->header))) {
         const Offset end = std::min(batch->end(), candidate.end);
         FilterOut(job, at, end);
         at = end;

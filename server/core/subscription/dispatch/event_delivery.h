@@ -46,19 +46,17 @@ class EventDelivery {
   DeliveryRates& rates() { return rates_; }
 
   // The filter that applies to the events of the candidate; null: none.
-  std::shared_ptr<const EventFilter> FilterOf(const Candidate& candidate) const {
-    return Filters(candidate) ? filter_ : nullptr;
-  }
+  std::shared_ptr<const EventFilter> FilterOf(const Candidate& candidate) const;
   // Whether the events must be matched one by one.
   bool MatchesEach(const Candidate& candidate) const {
-    return shared_.rules.ordered_by_key || Filters(candidate);
+    return shared_.rules.ordered_by_key || FilterOf(candidate) != nullptr;
   }
   // The number of events on which the filter was given up.
-  uint64_t too_costly() const { return filter_ == nullptr ? 0 : filter_->too_costly(); }
+  uint64_t too_costly() const;
 
-  // Whether both are filtered, or neither.
+  // Whether the same filter applies to both, or none.
   bool MatchesAlike(const Candidate& a, const Candidate& b) const {
-    return Filters(a) == Filters(b);
+    return FilterOf(a) == FilterOf(b);
   }
 
   // Delivers the events of the candidate, which are in the batches. `choices`: null if they need no
@@ -69,7 +67,6 @@ class EventDelivery {
  private:
   enum class Choice { kDeliver, kBlock, kFilterOut };
 
-  bool Filters(const Candidate& candidate) const;
   // Delivers the chosen events of a slice; returns the offset of the first one that did not fit, or
   // the end of the slice.
   Offset DeliverChosen(const DeliveryJob& job, const Delivery& slice,
@@ -83,7 +80,8 @@ class EventDelivery {
   const DispatchContext& shared_;
   Scheduler& scheduler_;
   TopicCounters& topic_;
-  std::shared_ptr<const EventFilter> filter_;  // Null: none.
+  std::shared_ptr<const EventFilter> filter_;         // Null: none.
+  std::shared_ptr<const EventFilter> replay_filter_;  // Includes the other. Null: none.
   DeliveryRates rates_;
 };
 

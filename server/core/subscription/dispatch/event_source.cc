@@ -1,17 +1,41 @@
 #include "server/core/subscription/dispatch/event_source.h"
 
 #include <algorithm>
+#include <cstdint>
+#include <limits>
+#include <memory>
 #include <tuple>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "server/core/read/topic_history.h"
 #include "server/core/subscription/dead_letter/dead_letter.h"
 #include "server/core/subscription/dead_letter/place_reader.h"
 #include "storage/base/status_macros.h"
 
 namespace eventhub {
+namespace {
+
+// The ranges that one fetch reads from the history.
+constexpr int kMaxHistoryReads = 64;
+
+// Adds batches like those that compaction has emptied, unless the range is empty.
+void AddGap(Offset from, Offset to, std::vector<RecordBatchPtr>* batches) {
+  constexpr int64_t kMaxCount = std::numeric_limits<uint32_t>::max();
+  while (from < to) {
+    auto gap = std::make_shared<RecordBatch>();
+    gap->base = from;
+    gap->header.count = static_cast<uint32_t>(std::min(to - from, kMaxCount));
+    gap->header.removed = gap->header.count;
+    from = gap->end();
+    batches->push_back(std::move(gap));
+  }
+}
+
+}  // namespace
 
 Offset FetchedEvents::EndFrom(Offset from, Offset end) const {
+  end = std::min(end, limit);
   if (choices.has_value()) end = std::min(end, choices->EndFrom(from));
   auto batch = std::partition_point(batches.begin(), batches.end(),
                                     [from](const RecordBatchPtr& b) { return b->end() <= from; });
@@ -29,18 +53,66 @@ FetchedEvents EventSource::Fetch(EventFetch& fetch, FetchTurn* turn) const {
     fetched.status = Read(fetch, turn, &fetched);
     fetched.reads = turn->reads() - before;
   }
-  const bool some_removed =
-      std::any_of(fetched.batches.begin(), fetched.batches.end(),
-                  [](const RecordBatchPtr& batch) { return batch->header.removed > 0; });
-  if (fetched.status.ok() && (fetch.each_is_chosen || some_removed)) {
-    Ranges ranges{{fetch.candidate.start, fetch.candidate.end}};
-    for (const Candidate& next : fetch.following) ranges.push_back({next.start, next.end});
-    fetched.choices.emplace(fetched.batches, ranges, fetch.filter.get(), fetch.by_key,
-                            turn->work_left());
-    turn->NoteMatched(fetched.choices->work());
-    if (some_removed) NoteRemoved(fetch, &fetched);
-  }
+  if (fetched.status.ok()) Match(fetch, turn, &fetched);
   return fetched;
+}
+
+void EventSource::Match(const EventFetch& fetch, FetchTurn* turn, FetchedEvents* fetched) {
+  const bool some_removed =
+      std::any_of(fetched->batches.begin(), fetched->batches.end(),
+                  [](const RecordBatchPtr& batch) { return batch->header.removed > 0; });
+  if (!fetch.each_is_chosen && !some_removed) return;
+  Ranges ranges{{fetch.candidate.start, fetch.candidate.end}};
+  for (const Candidate& next : fetch.following) ranges.push_back({next.start, next.end});
+  fetched->choices.emplace(fetched->batches, ranges, fetch.filter.get(), fetch.by_key,
+                           turn->work_left());
+  turn->NoteMatched(fetched->choices->work());
+  if (some_removed) NoteRemoved(fetch, fetched);
+}
+
+FetchedEvents EventSource::FetchHistory(const EventFetch& fetch, History& history,
+                                        FetchTurn* turn) const {
+  FetchedEvents fetched;
+  size_t left = fetch.max_bytes;
+  OffsetRange range{fetch.candidate.start, fetch.candidate.end};
+  fetched.status = ReadHistory(fetch, range, history, &left, &fetched);
+  // What is scattered is read together; the next fetch reports a failure.
+  int reads = 1;
+  for (const Candidate& next : fetch.following) {
+    if (fetched.batches.empty() || fetched.batches.back()->end() < range.end || left == 0) break;
+    if (next.start >= fetched.limit || reads == kMaxHistoryReads) break;
+    range = {std::max(next.start, fetched.batches.back()->end()), next.end};
+    if (range.start >= range.end) continue;
+    ++reads;
+    if (!ReadHistory(fetch, range, history, &left, &fetched).ok()) break;
+  }
+  if (fetched.status.ok()) Match(fetch, turn, &fetched);
+  return fetched;
+}
+
+absl::Status EventSource::ReadHistory(const EventFetch& fetch, const OffsetRange& range,
+                                      History& history, size_t* left,
+                                      FetchedEvents* fetched) const {
+  const PartitionLog& log = *topic_.view()->partitions[fetch.partition];
+  Offset at = range.start;
+  const Offset end = HistoryEnd(log);
+  HistoryRange wanted{.partition = log.id(), .from = at, .to = std::min(end, range.end)};
+  if (fetch.filter != nullptr) {
+    wanted.wants = [&fetch](absl::string_view type) { return fetch.filter->MayPass(type); };
+  }
+  ASSIGN_OR_RETURN(HistoryPart part,
+                   eventhub::ReadHistory(history, topic_, log, std::move(wanted), *left));
+  fetched->limit = end;
+  fetched->reads += part.batches.size();
+  for (RecordBatchPtr& batch : part.batches) {
+    if (batch->end() <= at) continue;
+    AddGap(at, batch->base, &fetched->batches);
+    at = batch->end();
+    *left -= std::min<size_t>(*left, batch->header.bytes);
+    fetched->batches.push_back(std::move(batch));
+  }
+  AddGap(at, part.next, &fetched->batches);
+  return absl::OkStatus();
 }
 
 void EventSource::NoteRemoved(const EventFetch& fetch, FetchedEvents* fetched) {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "server/core/archive/history.h"
 #include "server/core/event/event_filter.h"
 #include "server/core/subscription/cursor/partition_cursor.h"
 #include "server/core/subscription/dispatch/event_choices.h"
@@ -28,6 +29,7 @@ struct EventFetch {
   bool each_is_chosen = false;                // Events are matched one by one.
   bool by_key = false;                        // By their keys, too.
   std::vector<RecordBatchPtr> batches;        // From memory; empty: read from disk.
+  size_t max_bytes = 0;                       // To read from the history.
 
   bool in_memory() const { return !batches.empty(); }
 };
@@ -40,7 +42,9 @@ struct FetchedEvents {
   // removed them.
   std::vector<Offset> gone;
   bool from_disk = false;
-  size_t reads = 0;  // Stored batches read from disk.
+  size_t reads = 0;  // Stored batches read from disk, or batches of the history.
+  // The batches do not count from here on.
+  Offset limit = Offset::Max();
 
   // Events from `from` on can be delivered up to this offset, at most `end`; `from`: none.
   Offset EndFrom(Offset from, Offset end) const;
@@ -59,6 +63,10 @@ class EventSource {
   // when the turn is over. Blocks on the disk unless the events are in memory.
   FetchedEvents Fetch(EventFetch& fetch, FetchTurn* turn) const;
 
+  // Likewise from the history: waits for the lake. Offsets that have no events there count as
+  // removed by compaction. The status is an error of History if nothing was read.
+  FetchedEvents FetchHistory(const EventFetch& fetch, History& history, FetchTurn* turn) const;
+
  private:
   using Ranges = std::vector<OffsetRange>;
 
@@ -69,6 +77,10 @@ class EventSource {
   // Reads the dead letters of redriven events, the first one at least.
   absl::Status ReadLetters(std::vector<Candidate> redriven, FetchTurn* turn,
                            FetchedEvents* fetched) const;
+  // Reads a part of the range, of about `*left` bytes, which it subtracts.
+  absl::Status ReadHistory(const EventFetch& fetch, const OffsetRange& range, History& history,
+                           size_t* left, FetchedEvents* fetched) const;
+  static void Match(const EventFetch& fetch, FetchTurn* turn, FetchedEvents* fetched);
   // A redriven event passes every filter, so one that did not pass was removed.
   static void NoteRemoved(const EventFetch& fetch, FetchedEvents* fetched);
 

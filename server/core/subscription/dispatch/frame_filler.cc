@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "server/core/subscription/dispatch/history_reads.h"
 
 namespace eventhub {
 namespace {
@@ -12,11 +13,19 @@ namespace {
 // The time for which a partition is not read after a failed read. Microseconds.
 constexpr int64_t kReadAgainAfter = 5'000'000;
 
+// How long events of the history are kept if nobody takes them. Microseconds.
+constexpr int64_t kKeepHistory = 1'000'000;
+
 }  // namespace
 
 void FrameFiller::Follow(const SubscriptionRecord& record, int64_t now) {
   paused_ = record.record.settings().paused();
   delivery_.Follow(record, now);
+}
+
+void FrameFiller::Stop(Aftermath* after) {
+  stopped_ = true;
+  if (history_ != nullptr) EndHistory(after);
 }
 
 // ---- What may be delivered
@@ -34,8 +43,15 @@ bool FrameFiller::RateAllows(int64_t now, Aftermath* after) {
   return false;
 }
 
-bool FrameFiller::Admit(Candidate& candidate, int64_t now, Aftermath* after) {
+bool FrameFiller::Admit(const PartitionCursor& cursor, Candidate& candidate, int64_t now,
+                        Aftermath* after) {
   if (!candidate.extra) return true;
+  const Reads& reads = ReadsOf(cursor);
+  if (reads.history_failure != nullptr && now < reads.history_again_at &&
+      IsHistory(cursor, candidate)) {
+    after->SetAlarm(reads.history_again_at);
+    return false;
+  }
   const int64_t allowed = delivery_.rates().ExtraAvailableAt(now);
   if (allowed > now) {
     after->SetAlarm(allowed);
@@ -68,6 +84,13 @@ bool FrameFiller::MayRead(const PartitionCursor& cursor, int64_t now) {
 
 FrameFiller::Want FrameFiller::Fill(Consumer& consumer, int64_t now, ConsumeFrame* frame,
                                     Aftermath* after) {
+  const Want want = FillFrame(consumer, now, frame, after);
+  if (history_ != nullptr && history_->used) EndHistory(after);
+  return want;
+}
+
+FrameFiller::Want FrameFiller::FillFrame(Consumer& consumer, int64_t now, ConsumeFrame* frame,
+                                         Aftermath* after) {
   if (!MayDeliver(consumer) || consumer.short_of_bytes) return Want::kNothing;
   if (scheduler_.GivesWay(consumer)) return Want::kEvents;
   if (!RateAllows(now, after)) return Want::kEvents;
@@ -79,6 +102,8 @@ FrameFiller::Want FrameFiller::Fill(Consumer& consumer, int64_t now, ConsumeFram
   }
   Outcome outcome = Outcome::kNothing;
   if (isolated == Isolated::kDeliver) outcome = DeliverIsolated(consumer, now, frame, after);
+  // Other events would have to be settled before the isolated one is delivered.
+  if (outcome == Outcome::kHistory) return Want::kEvents;
   if ((begun || frame->deliveries.empty()) && outcome != Outcome::kFetch) {
     outcome = Deliver(consumer, now, frame, after);
   }
@@ -103,7 +128,7 @@ PartitionCursor* FrameFiller::FindIsolated(const Consumer& consumer, int64_t now
     if (!scheduler_.MayDeliver(cursor, consumer)) continue;
     if (!scheduler_.DropTrimmed(cursor, after)) continue;
     std::optional<Candidate> candidate = cursor.Next(shared_.rules, Flow::kIsolated);
-    if (candidate.has_value() && Admit(*candidate, now, after)) return &cursor;
+    if (candidate.has_value() && Admit(cursor, *candidate, now, after)) return &cursor;
   }
   return nullptr;
 }
@@ -115,7 +140,7 @@ FrameFiller::Outcome FrameFiller::DeliverIsolated(Consumer& consumer, int64_t no
     const Candidate candidate = *cursor->Next(shared_.rules, Flow::kIsolated);
     DeliveryBudget budget = BudgetOf(consumer, *frame, now);
     BatchSlicer slicer;
-    outcome = DeliverCandidate({*cursor, candidate, consumer, budget, slicer, frame, now});
+    outcome = DeliverCandidate({*cursor, candidate, consumer, budget, slicer, frame, now}, after);
     if (outcome != Outcome::kFull) turns_.EndTurn(cursor->id().value());
     scheduler_.NoteDelivered(*cursor, now, after);
     scheduler_.isolation().Note(*cursor, after);
@@ -165,9 +190,13 @@ FrameFiller::Outcome FrameFiller::DeliverFrom(PartitionCursor& cursor, Consumer&
     while (!budget.full()) {
       std::optional<Candidate> candidate =
           cursor.Next(shared_.rules, extra ? Flow::kExtra : Flow::kLive);
-      if (!candidate.has_value() || !Admit(*candidate, now, after)) break;
-      outcome = DeliverCandidate({cursor, *candidate, consumer, budget, slicer, frame, now});
+      if (!candidate.has_value() || !Admit(cursor, *candidate, now, after)) break;
+      outcome = DeliverCandidate({cursor, *candidate, consumer, budget, slicer, frame, now}, after);
       if (outcome == Outcome::kFetch) return outcome;
+      if (outcome == Outcome::kHistory) {
+        outcome = Outcome::kNothing;
+        break;
+      }
       if (outcome == Outcome::kFull && !frame->deliveries.empty()) return outcome;
       if (outcome == Outcome::kFull) break;  // The other flow may have events that fit.
     }
@@ -176,8 +205,9 @@ FrameFiller::Outcome FrameFiller::DeliverFrom(PartitionCursor& cursor, Consumer&
   return full && frame->deliveries.empty() ? Outcome::kFull : outcome;
 }
 
-FrameFiller::Outcome FrameFiller::DeliverCandidate(const DeliveryJob& job) {
+FrameFiller::Outcome FrameFiller::DeliverCandidate(const DeliveryJob& job, Aftermath* after) {
   const Candidate& candidate = job.candidate;
+  if (IsHistory(job.cursor, candidate)) return DeliverHistory(job, after);
   Consumer& consumer = job.consumer;
   PartitionLog& log = job.cursor.log();
   batches_.clear();
@@ -206,27 +236,109 @@ FrameFiller::Outcome FrameFiller::DeliverCandidate(const DeliveryJob& job) {
   return all ? Outcome::kSome : Outcome::kFull;
 }
 
+// ---- Delivery from the history
+
+FrameFiller::Outcome FrameFiller::DeliverHistory(const DeliveryJob& job, Aftermath* after) {
+  if (history_ != nullptr && history_->fetch.partition == job.cursor.id().value()) {
+    history_->used = true;  // Or of no use any more.
+    Candidate candidate = job.candidate;
+    const FetchedEvents& events = history_->events;
+    // A filter that was replaced no longer counts.
+    if (history_->fetch.filter == delivery_.FilterOf(candidate) &&
+        history_->fetch.each_is_chosen == delivery_.MatchesEach(candidate)) {
+      candidate.end = events.EndFrom(candidate.start, candidate.end);
+    } else {
+      candidate.end = candidate.start;
+    }
+    if (candidate.end > candidate.start) {
+      const bool all = delivery_.Deliver(
+          {job.cursor, candidate, job.consumer, job.budget, job.slicer, job.frame, job.now},
+          events.batches, events.choices.has_value() ? &*events.choices : nullptr);
+      return all ? Outcome::kSome : Outcome::kFull;
+    }
+  }
+  RequestHistory(job, after);
+  return Outcome::kHistory;
+}
+
+void FrameFiller::RequestHistory(const DeliveryJob& job, Aftermath* after) {
+  if (reads_history_ || (history_ != nullptr && !history_->used)) {
+    others_want_history_ = true;
+    return;
+  }
+  EventFetch& fetch = after->history.emplace(FetchOf(job));
+  const Offset log_start = job.cursor.log().start();
+  const auto other = std::find_if(
+      fetch.following.begin(), fetch.following.end(), [log_start](const Candidate& next) {
+        return next.start >= log_start || next.redriven_from.has_value();
+      });
+  fetch.following.erase(other, fetch.following.end());
+  const auto room = static_cast<size_t>(std::max<int64_t>(1, job.consumer.credit.bytes));
+  fetch.max_bytes = std::min({HistoryReads::kPartBytes, job.consumer.frame_bytes, room});
+  reads_history_ = true;
+}
+
+void FrameFiller::TakeHistory(std::unique_ptr<HistoryAhead> ahead, Aftermath* after) {
+  reads_history_ = false;
+  others_want_history_ = false;
+  scheduler_.WakeForEvents(after);
+  const int64_t now = shared_.Now();
+  Reads& reads = ReadsOf(*shared_.cursors[ahead->fetch.partition]);
+  const absl::Status& status = ahead->events.status;
+  if (status.ok()) {
+    reads.history_failure.reset();
+  } else {
+    reads.history_failure = std::make_unique<const std::string>(
+        absl::StrCat("cannot be replayed at offset ", ahead->fetch.candidate.start.value(), ": ",
+                     status.message()));
+    reads.history_again_at = now + kReadAgainAfter;
+    after->SetAlarm(reads.history_again_at);
+  }
+  reads_.history_batches.Add(ahead->events.reads);
+  if (!status.ok() || stopped_) {
+    after->history_used = std::move(ahead);
+    return;
+  }
+  ahead->expires = now + kKeepHistory;
+  after->SetAlarm(ahead->expires);
+  std::swap(history_, ahead);
+  after->history_used = std::move(ahead);
+}
+
+void FrameFiller::DropHistory(int64_t now, Aftermath* after) {
+  if (history_ != nullptr && now >= history_->expires) EndHistory(after);
+}
+
+void FrameFiller::EndHistory(Aftermath* after) {
+  after->history_used = std::move(history_);
+  if (std::exchange(others_want_history_, false)) scheduler_.WakeForEvents(after);
+}
+
 // ---- Delivery of fetched events
 
-void FrameFiller::RequestFetch(const DeliveryJob& job, std::vector<RecordBatchPtr> batches) {
-  // The frame is sent first.
-  if (!job.frame->deliveries.empty() && !job.consumer.adds_on) return;
-  EventFetch& fetch = job.consumer.fetch.emplace();
+EventFetch FrameFiller::FetchOf(const DeliveryJob& job) const {
+  EventFetch fetch;
   fetch.partition = job.cursor.id().value();
   fetch.candidate = job.candidate;
   fetch.filter = delivery_.FilterOf(job.candidate);
   fetch.each_is_chosen = delivery_.MatchesEach(job.candidate);
   fetch.by_key = shared_.rules.ordered_by_key;
-  fetch.batches = std::move(batches);
   const int64_t events = job.budget.events() - (job.candidate.end - job.candidate.start);
-  if (events > 0) {
-    const size_t limit = std::min(kMaxCandidates, static_cast<size_t>(events));
-    fetch.following = job.cursor.Following(shared_.rules, job.candidate, limit);
-    const auto other = std::find_if(
-        fetch.following.begin(), fetch.following.end(),
-        [&](const Candidate& next) { return !delivery_.MatchesAlike(next, job.candidate); });
-    fetch.following.erase(other, fetch.following.end());
-  }
+  if (events <= 0) return fetch;
+  const size_t limit = std::min(kMaxCandidates, static_cast<size_t>(events));
+  fetch.following = job.cursor.Following(shared_.rules, job.candidate, limit);
+  const auto other = std::find_if(
+      fetch.following.begin(), fetch.following.end(),
+      [&](const Candidate& next) { return !delivery_.MatchesAlike(next, job.candidate); });
+  fetch.following.erase(other, fetch.following.end());
+  return fetch;
+}
+
+void FrameFiller::RequestFetch(const DeliveryJob& job, std::vector<RecordBatchPtr> batches) {
+  // The frame is sent first.
+  if (!job.frame->deliveries.empty() && !job.consumer.adds_on) return;
+  EventFetch& fetch = job.consumer.fetch.emplace(FetchOf(job));
+  fetch.batches = std::move(batches);
   if (fetch.in_memory()) ReadTail(job.cursor.log(), job.budget.bytes(), &fetch);
   ReadsOf(job.cursor).busy = true;
 }
@@ -312,7 +424,7 @@ bool FrameFiller::DeliverFetched(PartitionCursor& cursor, Consumer& consumer,
   bool all = true;
   for (size_t i = 0; i <= kMaxCandidates && all; ++i) {
     std::optional<Candidate> next = NextFetched(cursor, consumer, fetch, fetched);
-    if (!next.has_value() || !Admit(*next, now, after)) break;
+    if (!next.has_value() || !Admit(cursor, *next, now, after)) break;
     all = delivery_.Deliver({cursor, *next, consumer, budget, slicer, frame, now}, fetched.batches,
                             choices);
   }
@@ -346,14 +458,23 @@ void FrameFiller::NoteRead(PartitionCursor& cursor, const Candidate& candidate,
 void FrameFiller::SetAlarms(int64_t now, Aftermath* after) const {
   for (const Reads& reads : reads_of_) {
     if (reads.failure != nullptr && reads.again_at > now) after->SetAlarm(reads.again_at);
+    if (reads.history_failure != nullptr && reads.history_again_at > now) {
+      after->SetAlarm(reads.history_again_at);
+    }
   }
+  if (history_ != nullptr) after->SetAlarm(history_->expires);
 }
 
 std::vector<std::string> FrameFiller::ReadFailures() const {
   std::vector<std::string> failures;
   for (size_t p = 0; p < reads_of_.size(); ++p) {
-    if (reads_of_[p].failure == nullptr) continue;
-    failures.push_back(absl::StrCat("partition ", p, " ", *reads_of_[p].failure));
+    const Reads& reads = reads_of_[p];
+    if (reads.failure != nullptr) {
+      failures.push_back(absl::StrCat("partition ", p, " ", *reads.failure));
+    }
+    if (reads.history_failure != nullptr && shared_.cursors[p]->has_replays()) {
+      failures.push_back(absl::StrCat("partition ", p, " ", *reads.history_failure));
+    }
   }
   return failures;
 }
