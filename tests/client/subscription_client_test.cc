@@ -148,12 +148,14 @@ TEST(SubscriptionProtoTest, SeeksAndReplaysRoundTrip) {
                               .start = StartPosition::Offset(5),
                               .stop_offset = 9,
                               .stop_time = absl::FromUnixSeconds(1'700'000'000),
-                              .rate_limit = RateLimit{.events_per_second = 7}});
+                              .rate_limit = RateLimit{.events_per_second = 7},
+                              .filter = Filter::Sql("type = 'a'")});
   EXPECT_EQ(replay.partitions_size(), 2);
   EXPECT_EQ(replay.start().offset(), 5);
   EXPECT_EQ(replay.stop_offset(), 9);
   EXPECT_EQ(replay.stop_time().seconds(), 1'700'000'000);
   EXPECT_EQ(replay.rate_limit().events_per_second(), 7u);
+  EXPECT_EQ(replay.filter().sql(), "type = 'a'");
 }
 
 TEST(SubscriptionProtoTest, DeadLettersRoundTrip) {

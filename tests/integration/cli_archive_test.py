@@ -187,6 +187,66 @@ class ArchiveTest(unittest.TestCase):
         self.assertIn(os.path.relpath(damaged, self.hub.lake).encode(), refused.err)
         self.assertEqual(ids("--from=retained"), ["2c", "3d"])
 
+    def test_one_subscription_gets_history_again(self):
+        self.ok("topics", "create", "t")
+        self.ok("subscriptions", "create", "s", "--topic=t", "--kind=queue", "--from=earliest")
+        self.assertEqual(self.hub.publish("a", "b", "c", "d").code, 0)
+
+        def consume(count):
+            return self.ok("consume", "s", f"--limit={count}", "--format=%i ").split()
+
+        self.assertEqual(consume(4), ["a", "b", "c", "d"])
+        self.ok("topics", "update", "t", "--max-age=1s", "--yes")
+        self.eventually(lambda: self.hub.describe()["partition_list"][0]["start_offset"] == 4)
+
+        def describe():
+            return json.loads(self.ok("subscriptions", "describe", "s", "--output=json"))
+
+        lake = ("lake", f"--lake={self.hub.lake}", "replay", "t", "--to-subscription=s")
+        counted = self.ok(*lake)
+        self.assertIn("4 events", counted)
+        self.assertIn("nothing was replayed", counted)
+        self.assertIn("--to-subscription=s", counted)
+        plan = json.loads(self.ok("subscriptions", "replay", "s", "--from=earliest", "--dry-run",
+                                  "--output=json"))
+        self.assertEqual(plan["events"], 4)
+        self.assertEqual(describe()["stats"]["replay_events"], 0)
+
+        # One after the other, across a crash.
+        self.ok("subscriptions", "replay", "s", "--from=0:1", "--to=0:4", "--filter=id <> 'c'")
+        refused = self.hub.run("subscriptions", "replay", "s", "--from=earliest")
+        self.assertEqual(refused.code, 1)
+        self.assertIn(b"has a replay with another filter", refused.err)
+        first = consume(1)
+        self.hub.process.kill()
+        self.hub.process.wait()
+        self.hub.start()
+        self.assertEqual(first + consume(1), ["b", "d"])
+        self.eventually(lambda: describe()["stats"]["replay_events"] == 0)
+
+        # Cancelled.
+        self.ok("subscriptions", "replay", "s", "--from=earliest")
+        self.assertEqual(consume(1), ["a"])
+        self.assertIn("3 events are not delivered again",
+                      self.ok("subscriptions", "replay", "s", "--cancel"))
+        self.assertEqual(describe()["stats"]["replay_events"], 0)
+
+        # The lake's command waits until all of it is settled.
+        replay = self.hub.popen(*lake, "--type=test", "--yes", stderr=subprocess.PIPE)
+        self.assertEqual(consume(4), ["a", "b", "c", "d"])
+        _, messages = replay.communicate(timeout=TIMEOUT)
+        self.assertEqual(replay.returncode, 0, messages)
+        self.assertIn(b"4 events of topic t", messages)
+
+        self.ok("topics", "create", "u")
+        self.ok("subscriptions", "create", "other", "--topic=u", "--kind=queue")
+        wrong = self.hub.run(*lake[:-1], "--to-subscription=other", "--yes")
+        self.assertEqual(wrong.code, 1)
+        self.assertIn(b"is one of topic 'u', not of 't'", wrong.err)
+        early = self.hub.run("subscriptions", "replay", "other", "--from=0:5")
+        self.assertEqual(early.code, 1)
+        self.assertIn(b"offset 5", early.err)
+
     def test_another_hub_is_refused(self):
         self.ok("topics", "create", "t")
         with tempfile.TemporaryDirectory() as directory:

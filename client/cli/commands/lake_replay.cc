@@ -31,7 +31,9 @@
 #include "client/cli/run/pacer.h"
 #include "client/cli/run/progress.h"
 #include "client/cli/run/replay_target.h"
+#include "client/cli/run/replay_wait.h"
 #include "eventhub/error.h"
+#include "eventhub/subscription_client.h"
 #include "server/filter/filter.h"
 #include "server/lake/object/key_filter.h"
 #include "server/lake/read/count.h"
@@ -43,8 +45,14 @@ namespace eventhub::cli {
 namespace {
 
 constexpr char kReplayFromLakeExamples[] = R"(
-Replays events of a lake to standard output, as `cat` prints them, or into a topic of a hub. Without --yes, only tells
-what would be replayed: events by type, bytes, the time that they span, and the time that it takes.
+Replays events of a lake to standard output, as `cat` prints them, into a topic of a hub, or to one subscription of the
+topic. Without --yes, only tells what would be replayed: events by type, bytes, the time that they span, and the time
+that it takes.
+
+To a subscription (--to-subscription), the hub delivers the events again, marked as replayed, besides its live events,
+and this command shows the progress. The replay goes on without it, and over restarts of the hub, until the events are
+settled, or `eventhub subscriptions replay NAME --cancel` ends it. The filter of the subscription applies, too. The hub
+reads its own lake: see --lake of eventhubd.
 
 In a topic, events keep their partition, id, source, time and data, and have the attributes replaytopic, replayoffset
 (PARTITION:OFFSET) and replaytime, which say where they come from, and replayjob. Each event is appended exactly once:
@@ -57,6 +65,7 @@ hub_append_time, hub_partition and hub_offset as --after.
 Examples:
   eventhub lake --lake=/srv/lake replay orders --from=2026-03-01 --to=2026-04-01
   eventhub lake --lake=/srv/lake replay orders --from=2026-03-01 --to=2026-04-01 --into=orders.march --yes
+  eventhub lake --lake=/srv/lake replay orders --from=2026-03-01 --to=2026-04-01 --to-subscription=billing --yes
   eventhub lake --lake=/srv/lake replay orders --filter="subject LIKE 'eu/%'" --into=eu --rate-events=500 --yes
   eventhub lake --lake=/srv/lake replay orders --from=3:1200 --to=3:1300 --yes | jq .data
   eventhub lake --lake=/srv/lake replay orders --after=2026-03-01T12:00:00.5Z/3/1200 --yes)";
@@ -76,6 +85,7 @@ struct LakeReplayFlags {
   std::optional<v1::Filter> filter;
   std::optional<lake::EventPosition> after;
   std::string into;
+  std::string to_subscription;
   client::RateLimit rate;
   bool yes = false;
 };
@@ -159,6 +169,7 @@ std::string CommandOf(const LakeFlags& common, const LakeReplayFlags& flags,
     add("rate-bytes", FormatExactBytes(flags.rate.bytes_per_second));
   }
   if (!flags.into.empty()) add("into", flags.into);
+  if (!flags.to_subscription.empty()) add("to-subscription", flags.to_subscription);
   if (selection.after) add("after", PositionText(*selection.after));
   words.push_back("--yes");
   std::string command;
@@ -298,7 +309,8 @@ absl::Status Describe(const Plan& plan, const LakeReplayFlags& flags, const Lake
   if (counts.total > 0) {
     absl::StrAppend(&text, ", from ", FormatSecond(absl::FromUnixMicros(counts.first_micros)),
                     " to ", FormatSecond(absl::FromUnixMicros(counts.last_micros)), "; takes ",
-                    flags.into.empty() ? "about " : "at least ", TimeOf(plan, flags));
+                    flags.into.empty() && flags.to_subscription.empty() ? "about " : "at least ",
+                    TimeOf(plan, flags));
   }
   absl::StrAppend(&text, "\nnothing was replayed; to replay: ", CommandOf(common, flags, selection),
                   "\n");
@@ -464,10 +476,54 @@ absl::Status ReplayIntoTopic(const Context& context, const LakeFlags& common,
   return WithKnownOutcome(WithMessage(status, absl::StrCat(status.message(), how)));
 }
 
+// The hub replays its own history: the same selection, whose preview the lake gave.
+absl::Status ReplayToSubscription(const Context& context, const LakeFlags& common,
+                                  const LakeReplayFlags& flags, const Selection& selection,
+                                  Interrupt& interrupt) {
+  const std::string& name = flags.to_subscription;
+  client::SubscriptionClient client = ConnectSubscriptions(context);
+  ASSIGN_OR_RETURN(const client::SubscriptionDescription description, client.GetSubscription(name));
+  if (description.subscription.topic != selection.entry.topic.name) {
+    return absl::FailedPreconditionError(absl::StrCat("subscription '", name, "' is one of topic '",
+                                                      description.subscription.topic, "', not of '",
+                                                      selection.entry.topic.name, "'"));
+  }
+  client::ReplaySpec spec{.partitions = selection.partitions};
+  spec.start = client::StartPosition::Earliest();
+  if (flags.from_offset > 0) spec.start = client::StartPosition::Offset(flags.from_offset);
+  if (common.from) spec.start = client::StartPosition::Timestamp(*common.from);
+  if (flags.to_offset != std::numeric_limits<int64_t>::max()) spec.stop_offset = flags.to_offset;
+  spec.stop_time = common.to;
+  if (flags.rate.events_per_second > 0 || flags.rate.bytes_per_second > 0) {
+    spec.rate_limit = flags.rate;
+  }
+  spec.filter = ReplayFilter(
+      common.type, flags.filter ? std::optional(client::Filter(*flags.filter)) : std::nullopt);
+  ASSIGN_OR_RETURN(const client::ReplayResult result,
+                   WithProgress("finding the events to replay",
+                                [&] { return client.Replay(name, spec, /*dry_run=*/false); }));
+  std::fprintf(stderr,
+               "%s of topic %s to go through; to cancel: eventhub subscriptions replay %s "
+               "--cancel\n",
+               CountOf(result.events, "event").c_str(), selection.entry.topic.name.c_str(),
+               name.c_str());
+  if (result.events == 0) return absl::OkStatus();
+  ASSIGN_OR_RETURN(const uint64_t left, AwaitReplay(client, name, result.events,
+                                                    absl::InfiniteDuration(), interrupt.fd()));
+  if (left == 0) return absl::OkStatus();
+  return InterruptedError(absl::StrCat("interrupted; ", CountOf(left, "event"),
+                                       " left, and the replay goes on: see eventhub subscriptions "
+                                       "describe ",
+                                       name));
+}
+
 absl::Status ReplayFromLake(const Context& context, const LakeFlags& common,
                             const LakeReplayFlags& flags) {
   if (!flags.into.empty() && flags.after) {
     return UsageError("lake replay: --after is for standard output; a topic shows how far it is");
+  }
+  if (!flags.to_subscription.empty() && flags.after) {
+    return UsageError("lake replay: --after is for standard output; give --from");
   }
   Interrupt interrupt;  // Before any thread is started.
   std::atomic<bool> stopping{false};
@@ -480,6 +536,9 @@ absl::Status ReplayFromLake(const Context& context, const LakeFlags& common,
     if (stopping) return InterruptedError("interrupted; nothing was replayed");
     RETURN_IF_ERROR(plan.status());
     return Describe(*plan, flags, common, selection);
+  }
+  if (!flags.to_subscription.empty()) {
+    return ReplayToSubscription(context, common, flags, selection, interrupt);
   }
   Replayer replayer(lake, flags, selection, interrupt, stopping);
   RETURN_IF_ERROR(flags.into.empty() ? ReplayToOutput(common, flags, selection, replayer)
@@ -527,15 +586,24 @@ void AddPlaceOption(CLI::App& command, const std::string& name, LakeReplayFlags&
 }  // namespace
 
 void AddLakeReplayCommand(CLI::App& group, Context& context, std::shared_ptr<LakeFlags> flags) {
-  CLI::App* command = AddVerb(group, "replay", "Replay events to standard output or into a topic",
+  CLI::App* command = AddVerb(group, "replay",
+                              "Replay events to standard output, into a topic or to a subscription",
                               kReplayFromLakeExamples);
   const auto replay = std::make_shared<LakeReplayFlags>();
   command->add_option("TOPIC", flags->topic, "The topic, or its directory without `topic=`")
       ->required();
+  CLI::Option* into =
+      command
+          ->add_option(
+              "--into", replay->into,
+              "Append the events to this topic of the hub at --address; else they are printed")
+          ->type_name("TOPIC");
   command
-      ->add_option("--into", replay->into,
-                   "Append the events to this topic of the hub at --address; else they are printed")
-      ->type_name("TOPIC");
+      ->add_option("--to-subscription", replay->to_subscription,
+                   "Deliver the events again to this subscription of the hub at --address, which "
+                   "archives the topic in this lake")
+      ->type_name("NAME")
+      ->excludes(into);
   AddPlaceOption(*command, "--from", *replay, &replay->from_offset, &flags->from,
                  "Begin at a time, a duration back from now, an offset, or PARTITION:OFFSET");
   AddPlaceOption(*command, "--to", *replay, &replay->to_offset, &flags->to,

@@ -4,16 +4,19 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "client/cli/frame/command.h"
+#include "client/cli/input/filter_json.h"
 #include "client/cli/input/places.h"
 #include "client/cli/input/units.h"
 #include "client/cli/output/subscription_output.h"
 #include "client/cli/run/progress.h"
+#include "client/cli/run/replay_wait.h"
 #include "eventhub/error.h"
 #include "storage/base/clock.h"
 #include "storage/base/status_macros.h"
@@ -37,15 +40,19 @@ Examples:
   eventhub subscriptions snapshots list billing              where could it go back to?)";
 
 constexpr char kReplayExamples[] = R"(
-Delivers a range of the log again, to this subscription only, in parallel with live events. A replay
-survives restarts. Unsettled events are delivered anyway, and are not counted; events that the filter
+Delivers a range of the log again, to this subscription only, in parallel with live events. If the
+hub has a lake, the range may begin with events that retention has removed. A replay survives
+restarts. Unsettled events are delivered anyway, and are not counted; events that the filter
 excludes, or that a topic with the latest per key has removed, are counted, and are not delivered.
+Replays that are not done have one filter. To count by type first, see eventhub lake replay.
 
 Examples:
   eventhub subscriptions replay billing --from=2h --dry-run
   eventhub subscriptions replay billing --from=2026-01-31T12:00:00Z --to=2026-01-31T13:00:00Z
   eventhub subscriptions replay billing --from=3:1200 --to=3:1300         partition 3 only
   eventhub subscriptions replay billing --from=1d --rate-events=100
+  eventhub subscriptions replay billing --from=2026-03-01 --to=2026-04-01 --type=paid --wait=2h
+  eventhub subscriptions replay billing --from=earliest --filter="subject LIKE 'eu/%'"
   eventhub subscriptions replay billing --cancel)";
 
 struct SeekFlags {
@@ -163,6 +170,9 @@ struct ReplayFlags {
   // The partitions of --from and --to that are given as PARTITION:OFFSET.
   std::vector<uint32_t> places_of;
   client::RateLimit rate;
+  std::string type;
+  std::optional<client::Filter> filter;
+  std::optional<absl::Duration> wait;
   bool cancel = false;
   bool dry_run = false;
   bool json = false;
@@ -192,12 +202,25 @@ absl::Status Replay(const Context& context, const ReplayFlags& flags) {
   if (flags.rate.events_per_second > 0 || flags.rate.bytes_per_second > 0) {
     spec.rate_limit = flags.rate;
   }
+  spec.filter = ReplayFilter(flags.type, flags.filter);
+  client::SubscriptionClient client = ConnectSubscriptions(context);
   ASSIGN_OR_RETURN(const client::ReplayResult result,
-                   WithProgress("finding the events to replay", [&] {
-                     return ConnectSubscriptions(context).Replay(flags.name, spec, flags.dry_run);
-                   }));
-  return WriteOut(flags.json ? ReplayJson(result, flags.dry_run).dump() + "\n"
-                             : RenderReplay(result, flags.dry_run));
+                   WithProgress("finding the events to replay",
+                                [&] { return client.Replay(flags.name, spec, flags.dry_run); }));
+  RETURN_IF_ERROR(WriteOut(flags.json ? ReplayJson(result, flags.dry_run).dump() + "\n"
+                                      : RenderReplay(result, flags.dry_run)));
+  if (!flags.wait || result.events == 0) return absl::OkStatus();
+  ASSIGN_OR_RETURN(const uint64_t left,
+                   AwaitReplay(client, flags.name, result.events, *flags.wait));
+  if (left == 0) return absl::OkStatus();
+  return absl::DeadlineExceededError(
+      absl::StrCat(CountOf(left, "event"), " of replays not settled after ",
+                   FormatRoughAge(*flags.wait), "; the replay goes on"));
+}
+
+absl::StatusOr<client::Filter> ParseFilterOfReplay(absl::string_view text) {
+  ASSIGN_OR_RETURN(v1::Filter filter, ParseFilter(text));
+  return client::Filter(std::move(filter));
 }
 
 absl::StatusOr<uint64_t> ParseReplayRate(absl::string_view text) {
@@ -280,12 +303,22 @@ void AddReplayCommand(CLI::App& subscriptions, Context& context) {
                  "Maximum events per second, over all replays of the subscription");
   AddParsedOption(*command, "--rate-bytes", &flags->rate.bytes_per_second, ParseReplayRate,
                   "Maximum bytes per second, e.g. 1MiB", "SIZE");
+  command->add_option("--type", flags->type, "Only events of this type")->type_name("TYPE");
+  AddParsedOption(
+      *command, "--filter", &flags->filter, ParseFilterOfReplay,
+      "Only matching events, of those that the filter of the subscription lets pass: an "
+      "expression (CloudEvents SQL) or a filter in JSON; see eventhub filter --help",
+      "FILTER");
+  CLI::Option* wait =
+      AddParsedOption(*command, "--wait", &flags->wait, ParseAge,
+                      "Then wait until the events are settled, for at most this long", "DURATION");
   CLI::Option* cancel = command->add_flag("--cancel", flags->cancel,
                                           "Cancel all replays of the subscription instead");
-  command->add_flag("--dry-run", flags->dry_run, "Only print what would be delivered");
+  wait->excludes(
+      command->add_flag("--dry-run", flags->dry_run, "Only print what would be delivered"));
   // --cancel always cancels all replays: none of these options would limit it.
-  for (const char* other :
-       {"--from", "--to", "--partition", "--rate-events", "--rate-bytes", "--dry-run"}) {
+  for (const char* other : {"--from", "--to", "--partition", "--rate-events", "--rate-bytes",
+                            "--type", "--filter", "--wait", "--dry-run"}) {
     cancel->excludes(command->get_option(other));
   }
   AddOutputOption(*command, &flags->json);

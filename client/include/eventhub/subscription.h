@@ -197,13 +197,17 @@ struct PartitionMove {
 // Which events a replay delivers again.
 struct ReplaySpec {
   std::vector<uint32_t> partitions{};  // Each at most once. Empty: all.
-  StartPosition start{};               // The first event in each partition.
+  // The first event in each partition; it may be one that only the hub's lake still has.
+  StartPosition start{};
   // The end of the range in each partition, exclusive. Unset: the first event never delivered.
   std::optional<int64_t> stop_offset{};
   // Only events appended before this time.
   std::optional<absl::Time> stop_time{};
   // The rate limit of all replays of the subscription from now on. Unset: the subscription's limit.
   std::optional<RateLimit> rate_limit{};
+  // Only events that match, besides the filter of the subscription. All replays that are not done
+  // have the same filter: FAILED_PRECONDITION (ErrorReason::kReplayInProgress).
+  std::optional<Filter> filter{};
 };
 
 // The result of a replay, or of its dry run.

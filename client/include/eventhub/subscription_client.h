@@ -60,7 +60,11 @@ class SubscriptionClient {
                                                   bool dry_run = false);
 
   // Delivers a range of events again, beside the live flow; with `dry_run`, only reports which.
-  // Each call adds a replay: after an error with unknown outcome, check before repeating it.
+  // Each call adds a replay: after an error with unknown outcome, check before repeating it. Events
+  // that retention has removed come from the hub's lake, if it has one. OUT_OF_RANGE if an offset
+  // is before those, or beyond the end; FAILED_PRECONDITION (ErrorReason::kReplayInProgress) if
+  // replays with another filter are not done; UNAVAILABLE (kLakeUnavailable) if the lake is needed
+  // to find the range, and does not answer.
   absl::StatusOr<ReplayResult> Replay(const std::string& name, const ReplaySpec& spec,
                                       bool dry_run = false);
 

@@ -251,6 +251,7 @@ v1::ReplaySubscriptionRequest ToProto(const std::string& name, const ReplaySpec&
   if (spec.stop_offset) proto.set_stop_offset(*spec.stop_offset);
   if (spec.stop_time) ToProto(*spec.stop_time, *proto.mutable_stop_time());
   if (spec.rate_limit) ToProto(*spec.rate_limit, *proto.mutable_rate_limit());
+  if (spec.filter) *proto.mutable_filter() = spec.filter->proto();
   return proto;
 }
 
