@@ -108,8 +108,8 @@ ABSL_FLAG(
 ABSL_FLAG(Bytes, max_request, Bytes{4ull << 20},
           "Maximum size of a request, and thus of an event, in addition to its topic's limit.");
 ABSL_FLAG(Bytes, max_in_flight, Bytes{0},
-          "Maximum bytes of publish requests waiting to be committed, over all connections. 0: an "
-          "eighth of --memory_limit, at most 256MiB.");
+          "Maximum bytes of requests waiting to be committed or answered, over all connections. 0: "
+          "an eighth of --memory_limit, at most 256MiB.");
 ABSL_FLAG(Bytes, max_in_flight_per_connection, Bytes{0},
           "The same per connection. 0: an eighth of --max_in_flight.");
 ABSL_FLAG(

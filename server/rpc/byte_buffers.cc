@@ -1,14 +1,19 @@
 #include "server/rpc/byte_buffers.h"
 
 #include <cstring>
+#include <optional>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "proto/wire/message_fields.h"
 #include "server/core/base/errors.h"
 
 namespace eventhub {
+namespace {
+
+absl::Status Malformed() { return MalformedRequest("is not well-formed protobuf"); }
+
+}  // namespace
 
 absl::StatusOr<SharedBytes> Gather(const grpc::ByteBuffer& buffer) {
   std::vector<grpc::Slice> slices;
@@ -24,6 +29,7 @@ absl::StatusOr<SharedBytes> Gather(const grpc::ByteBuffer& buffer) {
     std::memcpy(to, slice.begin(), slice.size());
     to += slice.size();
   }
+  const_cast<grpc::ByteBuffer&>(buffer).Clear();
   return bytes;
 }
 
@@ -34,16 +40,19 @@ grpc::Slice ToSlice(SharedBytes bytes) {
   return grpc::Slice(data, size, SharedBytes::Drop, std::move(bytes).Release());
 }
 
-absl::Status Parse(const SharedBytes& bytes, google::protobuf::Message* request) {
-  // A field has two bytes, at least.
-  if (bytes.size() / 2 > kMaxRequestFields &&
-      wire::CountFields(*request->GetDescriptor(), bytes.view(), kMaxRequestFields) >
-          kMaxRequestFields) {
-    return MalformedRequest(absl::StrCat("has more than ", kMaxRequestFields, " fields"));
-  }
-  if (!request->ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
-    return MalformedRequest("is not well-formed protobuf");
-  }
+absl::StatusOr<wire::MessageFields> Measure(const google::protobuf::Descriptor& type,
+                                            const SharedBytes& bytes, size_t most) {
+  const std::optional<wire::MessageFields> fields = wire::CountFields(type, bytes.view(), most);
+  if (!fields.has_value()) return Malformed();
+  if (fields->count > most)
+    return MalformedRequest(absl::StrCat("has more than ", most, " fields"));
+  return *fields;
+}
+
+absl::Status Parse(const SharedBytes& bytes, const wire::MessageFields& fields,
+                   google::protobuf::Message* request) {
+  if (!request->ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) return Malformed();
+  if (fields.unknown > 0) request->DiscardUnknownFields();
   return absl::OkStatus();
 }
 

@@ -6,6 +6,7 @@
 #include "server/core/base/errors.h"
 #include "server/rpc/byte_buffers.h"
 #include "server/rpc/frame_encoder.h"
+#include "server/rpc/request_bounds.h"
 #include "server/rpc/rpc_status.h"
 #include "storage/base/status_macros.h"
 
@@ -62,7 +63,9 @@ void ConsumeStream::OnReadDone(bool ok) {
 absl::Status ConsumeStream::Handle(const grpc::ByteBuffer& message) {
   ASSIGN_OR_RETURN(const SharedBytes bytes, Gather(message));
   v1::ConsumeRequest request;
-  RETURN_IF_ERROR(Parse(bytes, &request));
+  ASSIGN_OR_RETURN(const wire::MessageFields fields,
+                   Measure(*request.GetDescriptor(), bytes, kConsumeRequest.fields));
+  RETURN_IF_ERROR(Parse(bytes, fields, &request));
   ConsumerSession* const open = session();
   return open == nullptr ? Open(request) : open->Take(std::move(request));
 }

@@ -1,20 +1,18 @@
 #include "server/rpc/delayed_event_service.h"
 
 namespace eventhub {
-grpc::ServerUnaryReactor* DelayedEventService::ListDelayedEvents(
-    grpc::CallbackServerContext* context, const v1::ListDelayedEventsRequest* request,
-    v1::ListDelayedEventsResponse* response) {
-  return calls_.ServeOn(pool_, context, [=, this](const Caller& caller, auto* reactor) {
-    FinishCall(reactor, delayed_.List(caller, *request), response);
-  });
-}
 
-grpc::ServerUnaryReactor* DelayedEventService::CancelDelayedEvents(
-    grpc::CallbackServerContext* context, const v1::CancelDelayedEventsRequest* request,
-    v1::CancelDelayedEventsResponse* response) {
-  return calls_.Serve(context, [&](const Caller& caller, grpc::ServerUnaryReactor* reactor) {
-    delayed_.Cancel(caller, *request, FinishLater(reactor, response));
-  });
+DelayedEventService::DelayedEventService(DelayedEvents& delayed, WorkPool& pool, const Calls& calls)
+    : UnaryService(calls) {
+  ServeOn(pool, kNameRequest,
+          [&delayed](const Caller& caller, const v1::ListDelayedEventsRequest& request) {
+            return delayed.List(caller, request);
+          });
+  Serve(kListRequest,
+        [&delayed](const Caller& caller, const v1::CancelDelayedEventsRequest& request,
+                   Reply<v1::CancelDelayedEventsResponse> reply) {
+          delayed.Cancel(caller, request, reply);
+        });
 }
 
 }  // namespace eventhub

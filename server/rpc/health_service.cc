@@ -3,15 +3,19 @@
 #include <utility>
 #include <vector>
 
+#include "server/rpc/byte_buffers.h"
+#include "server/rpc/refused_stream.h"
+#include "server/rpc/request_intake.h"
 #include "server/rpc/stream_loop.h"
 
 namespace eventhub {
 
 using grpc::health::v1::HealthCheckRequest;
 using grpc::health::v1::HealthCheckResponse;
+using WatchReactor = grpc::ServerWriteReactor<grpc::ByteBuffer>;
 
 // One watch. Sends the newest status when the previous one was sent; skips those in between.
-class HealthWatch final : public grpc::ServerWriteReactor<HealthCheckResponse>,
+class HealthWatch final : public WatchReactor,
                           public std::enable_shared_from_this<HealthWatch>,
                           private StreamLoop {
  public:
@@ -64,7 +68,9 @@ class HealthWatch final : public grpc::ServerWriteReactor<HealthCheckResponse>,
     if (writing_ || finished_) return Action::kNone;
     if (wanted_ != sent_ && wanted_ != HealthCheckResponse::UNKNOWN) {
       sent_ = wanted_;
-      out_.set_status(sent_);
+      HealthCheckResponse response;
+      response.set_status(sent_);
+      out_ = Serialize(response);
       writing_ = true;
       return Action::kSend;
     }
@@ -85,7 +91,7 @@ class HealthWatch final : public grpc::ServerWriteReactor<HealthCheckResponse>,
   const HealthService::Question question_;
   const StreamLimits::Place place_;
   std::shared_ptr<HealthWatch> self_;
-  HealthCheckResponse out_;  // Used by the write in progress.
+  grpc::ByteBuffer out_;  // Used by the write in progress.
 
   HealthCheckResponse::ServingStatus wanted_ ABSL_GUARDED_BY(mutex_) = HealthCheckResponse::UNKNOWN;
   HealthCheckResponse::ServingStatus sent_ ABSL_GUARDED_BY(mutex_) = HealthCheckResponse::UNKNOWN;
@@ -94,29 +100,31 @@ class HealthWatch final : public grpc::ServerWriteReactor<HealthCheckResponse>,
   bool finished_ ABSL_GUARDED_BY(mutex_) = false;
 };
 
-grpc::ServerUnaryReactor* HealthService::Check(grpc::CallbackServerContext* context,
-                                               const HealthCheckRequest* request,
-                                               HealthCheckResponse* response) {
-  grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
-  const Question question = QuestionOf(request->service());
-  if (question == Question::kUnknown) {
-    reactor->Finish(grpc::Status(grpc::StatusCode::NOT_FOUND, "not a service of this hub"));
-    return reactor;
-  }
-  {
-    MutexLock lock(mutex_);
-    response->set_status(Answer(question));
-  }
-  reactor->Finish(grpc::Status::OK);
-  return reactor;
+HealthService::HealthService(const Calls& calls, PublishLimits& limits)
+    : UnaryService(calls), limits_(limits) {
+  Serve(kNameRequest,
+        [this](const Caller&, const HealthCheckRequest& request) { return ServeCheck(request); });
 }
 
-grpc::ServerWriteReactor<HealthCheckResponse>* HealthService::Watch(
-    grpc::CallbackServerContext* context, const HealthCheckRequest* request) {
-  return calls_.Open<grpc::ServerWriteReactor<HealthCheckResponse>>(
-      context, [&](const Caller&, StreamLimits::Place place) {
+absl::StatusOr<HealthCheckResponse> HealthService::ServeCheck(const HealthCheckRequest& request) {
+  const Question question = QuestionOf(request.service());
+  if (question == Question::kUnknown) return absl::NotFoundError("not a service of this hub");
+  HealthCheckResponse response;
+  MutexLock lock(mutex_);
+  response.set_status(Answer(question));
+  return response;
+}
+
+WatchReactor* HealthService::Watch(grpc::CallbackServerContext* context,
+                                   const grpc::ByteBuffer* encoded) {
+  return calls().Open<WatchReactor>(
+      context, [&](const Caller& caller, StreamLimits::Place place) -> WatchReactor* {
+        HealthCheckRequest request;
+        const absl::Status received =
+            ReceiveRequest(caller.peer(), *encoded, kNameRequest, limits_, &request).status();
+        if (!received.ok()) return new RefusedStream<WatchReactor>(received);
         const auto watch =
-            std::make_shared<HealthWatch>(*this, QuestionOf(request->service()), std::move(place));
+            std::make_shared<HealthWatch>(*this, QuestionOf(request.service()), std::move(place));
         watch->HoldForGrpc();
         {
           MutexLock lock(mutex_);

@@ -7,14 +7,20 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
+#include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "grpc/health/v1/health.grpc.pb.h"
 #include "server/rpc/calls.h"
+#include "server/rpc/publish_limits.h"
+#include "server/rpc/unary_service.h"
 #include "storage/base/mutex.h"
 
 namespace eventhub {
 
 class HealthWatch;
+
+using RawHealthService =
+    grpc::health::v1::Health::WithRawCallbackMethod_Watch<grpc::health::v1::Health::Service>;
 
 // Answers for the hub as a whole (the empty name), for each of its gRPC services, which share its
 // state, and for two checks of a supervisor:
@@ -25,17 +31,13 @@ class HealthWatch;
 //            free space helps; one whose store failed is not, since only a restart helps.
 //
 // Thread-safe.
-class HealthService final : public grpc::health::v1::Health::CallbackService {
+class HealthService final : public UnaryService<grpc::health::v1::Health, RawHealthService> {
  public:
-  // `calls` outlives the service.
-  explicit HealthService(const Calls& calls) : calls_(calls) {}
+  // The arguments outlive the service.
+  HealthService(const Calls& calls, PublishLimits& limits);
 
-  grpc::ServerUnaryReactor* Check(grpc::CallbackServerContext* context,
-                                  const grpc::health::v1::HealthCheckRequest* request,
-                                  grpc::health::v1::HealthCheckResponse* response) override;
-  grpc::ServerWriteReactor<grpc::health::v1::HealthCheckResponse>* Watch(
-      grpc::CallbackServerContext* context,
-      const grpc::health::v1::HealthCheckRequest* request) override;
+  grpc::ServerWriteReactor<grpc::ByteBuffer>* Watch(grpc::CallbackServerContext* context,
+                                                    const grpc::ByteBuffer* request) override;
 
   // Registers a gRPC service of the server. Called before the server starts.
   void AddService(absl::string_view name);
@@ -58,9 +60,11 @@ class HealthService final : public grpc::health::v1::Health::CallbackService {
   Question QuestionOf(absl::string_view service) const;
   grpc::health::v1::HealthCheckResponse::ServingStatus Answer(Question question) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::StatusOr<grpc::health::v1::HealthCheckResponse> ServeCheck(
+      const grpc::health::v1::HealthCheckRequest& request);
   void Tell();
 
-  const Calls& calls_;
+  PublishLimits& limits_;
   absl::flat_hash_set<std::string> services_;  // Constant while the server runs.
   Mutex mutex_;
   State state_ ABSL_GUARDED_BY(mutex_);

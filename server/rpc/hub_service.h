@@ -8,6 +8,7 @@
 #include "server/rpc/publish_limits.h"
 #include "server/rpc/read_stream.h"
 #include "server/rpc/stream_registry.h"
+#include "server/rpc/unary_service.h"
 
 namespace eventhub {
 
@@ -17,15 +18,13 @@ using RawHubService = v1::EventHubService::WithRawCallbackMethod_Publish<
             v1::EventHubService::WithRawCallbackMethod_Consume<
                 v1::EventHubService::WithRawCallbackMethod_Transact<
                     v1::EventHubService::WithRawCallbackMethod_TransactStream<
-                        v1::EventHubService::WithCallbackMethod_GetLatest<
-                            v1::EventHubService::Service>>>>>>>;
+                        v1::EventHubService::Service>>>>>>;
 
 // Thread-safe. The constructor's arguments outlive this object.
-class HubService final : public RawHubService {
+class HubService final : public UnaryService<v1::EventHubService, RawHubService> {
  public:
   HubService(Broker& broker, PublishLimits& limits, ReadPools pools, StreamRegistry& registry,
-             const Calls& calls)
-      : broker_(broker), limits_(limits), pools_(pools), registry_(registry), calls_(calls) {}
+             const Calls& calls);
 
   grpc::ServerUnaryReactor* Publish(grpc::CallbackServerContext* context,
                                     const grpc::ByteBuffer* request,
@@ -41,16 +40,12 @@ class HubService final : public RawHubService {
       grpc::CallbackServerContext* context) override;
   grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* Consume(
       grpc::CallbackServerContext* context) override;
-  grpc::ServerUnaryReactor* GetLatest(grpc::CallbackServerContext* context,
-                                      const v1::GetLatestRequest* request,
-                                      v1::GetLatestResponse* response) override;
 
  private:
   Broker& broker_;
   PublishLimits& limits_;
   const ReadPools pools_;
   StreamRegistry& registry_;
-  const Calls& calls_;
 };
 
 }  // namespace eventhub

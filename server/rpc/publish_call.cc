@@ -14,14 +14,16 @@ namespace {
 
 constexpr absl::Duration kInFlightRetry = absl::Milliseconds(100);
 
-// The common part of both methods: the limits, and the form of failures. `call` receives the bytes
-// and a callback for the outcome, which it calls exactly once if it returns OK.
-template <typename Response>
-void ServeCall(PublishLimits& limits, const Caller& caller, const grpc::ByteBuffer& request,
-               grpc::ByteBuffer* response, grpc::ServerUnaryReactor* reactor,
-               absl::FunctionRef<absl::Status(
-                   const SharedBytes&, absl::AnyInvocable<void(absl::StatusOr<Response>) &&>)>
-                   call) {
+// The common part of both methods: the limits, and the form of failures. `parse` returns the parsed
+// request, and sets what it takes besides its bytes. `call` receives it and a callback for the
+// outcome, which it calls exactly once.
+template <typename Request, typename Response>
+void ServeCall(
+    PublishLimits& limits, const Caller& caller, const grpc::ByteBuffer& request,
+    grpc::ByteBuffer* response, grpc::ServerUnaryReactor* reactor,
+    absl::FunctionRef<absl::StatusOr<Request>(const SharedBytes&, size_t*)> parse,
+    absl::FunctionRef<void(const Request&, absl::AnyInvocable<void(absl::StatusOr<Response>) &&>)>
+        call) {
   const std::shared_ptr<PublishLimits::Connection> connection = limits.Connect(caller.peer());
   const auto start = [&]() -> absl::Status {
     RETURN_IF_ERROR(caller.Interruption());  // No part of the request is done.
@@ -30,16 +32,17 @@ void ServeCall(PublishLimits& limits, const Caller& caller, const grpc::ByteBuff
       return TooMuchInFlight(connection->culprit(), kInFlightRetry);
     }
     ASSIGN_OR_RETURN(const SharedBytes message, Gather(request));
-    const size_t bytes = message.size();
-    connection->Add(bytes);
-    const absl::Status status =
-        call(message, [connection, bytes, response, reactor](absl::StatusOr<Response> outcome) {
-          connection->Release(bytes);
-          if (outcome.ok()) *response = Serialize(*outcome);
-          reactor->Finish(ToGrpcStatus(outcome.status()));
-        });
-    if (!status.ok()) connection->Release(bytes);
-    return status;
+    connection->NoteTaken(message.size());
+    size_t parsed_bytes = 0;
+    ASSIGN_OR_RETURN(const Request parsed, parse(message, &parsed_bytes));
+    const size_t bytes = message.size() + parsed_bytes;
+    connection->Hold(bytes);
+    call(parsed, [connection, bytes, response, reactor](absl::StatusOr<Response> outcome) {
+      connection->Release(bytes);
+      if (outcome.ok()) *response = Serialize(*outcome);
+      reactor->Finish(ToGrpcStatus(outcome.status()));
+    });
+    return absl::OkStatus();
   };
   if (const absl::Status status = start(); !status.ok()) reactor->Finish(ToGrpcStatus(status));
 }
@@ -49,10 +52,10 @@ void ServeCall(PublishLimits& limits, const Caller& caller, const grpc::ByteBuff
 void ServePublish(Publishing& publishing, PublishLimits& limits, const Caller& caller,
                   const grpc::ByteBuffer& request, grpc::ByteBuffer* response,
                   grpc::ServerUnaryReactor* reactor) {
-  ServeCall<v1::PublishResponse>(
+  ServeCall<PublishRequest, v1::PublishResponse>(
       limits, caller, request, response, reactor,
-      [&](const SharedBytes& message, auto done) -> absl::Status {
-        ASSIGN_OR_RETURN(const PublishRequest publish, ParsePublishRequest(message));
+      [](const SharedBytes& message, size_t*) { return ParsePublishRequest(message); },
+      [&](const PublishRequest& publish, auto done) {
         publishing.Publish(
             caller, publish,
             [done = std::move(done)](absl::StatusOr<v1::PublishResult> result) mutable {
@@ -61,20 +64,22 @@ void ServePublish(Publishing& publishing, PublishLimits& limits, const Caller& c
               *answer.mutable_result() = *std::move(result);
               std::move(done)(std::move(answer));
             });
-        return absl::OkStatus();
       });
 }
 
 void ServeTransact(Transactions& transactions, PublishLimits& limits, const Caller& caller,
                    const grpc::ByteBuffer& request, grpc::ByteBuffer* response,
                    grpc::ServerUnaryReactor* reactor) {
-  ServeCall<v1::TransactResponse>(limits, caller, request, response, reactor,
-                                  [&](const SharedBytes& message, auto done) -> absl::Status {
-                                    ASSIGN_OR_RETURN(const TransactionRequest transaction,
-                                                     ParseTransaction(message));
-                                    transactions.Transact(caller, transaction, std::move(done));
-                                    return absl::OkStatus();
-                                  });
+  ServeCall<TransactionRequest, v1::TransactResponse>(
+      limits, caller, request, response, reactor,
+      [](const SharedBytes& message, size_t* parsed_bytes) {
+        absl::StatusOr<TransactionRequest> transaction = ParseTransaction(message);
+        if (transaction.ok()) *parsed_bytes = transaction->parsed_bytes;
+        return transaction;
+      },
+      [&](const TransactionRequest& transaction, auto done) {
+        transactions.Transact(caller, transaction, std::move(done));
+      });
 }
 
 }  // namespace eventhub

@@ -30,11 +30,21 @@ PublishLimits::Connection::~Connection() {
   if (host != limits_.hosts_.end() && host->second.expired()) limits_.hosts_.erase(host);
 }
 
-void PublishLimits::Connection::Add(size_t bytes) {
-  NoteTaken(bytes);
+void PublishLimits::Connection::Hold(size_t bytes) {
   own_.Add(bytes + kRequestBytes);
   host_->Add(bytes + kRequestBytes);
   limits_.total_.Add(bytes + kRequestBytes);
+}
+
+bool PublishLimits::Connection::TryHold(size_t bytes) {
+  bytes += kRequestBytes;
+  if (!own_.AddUnlessSpent(bytes)) return false;
+  if (host_->AddUnlessSpent(bytes)) {
+    if (limits_.total_.AddUnlessSpent(bytes)) return true;
+    host_->Release(bytes);
+  }
+  own_.Release(bytes);
+  return false;
 }
 
 void PublishLimits::Connection::Release(size_t bytes) {

@@ -1,4 +1,5 @@
-// The limits on publish requests in flight: received and not yet answered.
+// The limits on requests in flight: received and not yet answered. Those of consumers have limits
+// of their own.
 #pragma once
 
 #include <atomic>
@@ -31,8 +32,15 @@ class PublishLimits {
     Connection(PublishLimits& limits, std::string peer, std::shared_ptr<MemoryBudget> host);
     ~Connection();
 
-    // Counts a request as in flight.
-    void Add(size_t bytes);
+    // Counts a received request as in flight.
+    void Add(size_t bytes) {
+      NoteTaken(bytes);
+      Hold(bytes);
+    }
+    // Counts what is made of a received request as in flight.
+    void Hold(size_t bytes);
+    // Likewise; false, with nothing counted, if a limit is spent.
+    bool TryHold(size_t bytes);
     // Counts a request that is already done, or is held only briefly.
     void NoteTaken(size_t bytes) { taken_.fetch_add(bytes, std::memory_order_relaxed); }
     void Release(size_t bytes);
@@ -65,6 +73,8 @@ class PublishLimits {
   std::shared_ptr<Connection> Connect(const std::string& peer);
 
   size_t total_bytes() const { return options_.total_bytes; }
+  // The largest administrative request, as it is held.
+  size_t most_of_request() const { return options_.total_bytes / 2; }
   size_t in_flight_bytes() const { return total_.used(); }
 
  private:

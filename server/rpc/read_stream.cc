@@ -4,25 +4,11 @@
 
 #include "grpcpp/server_context.h"
 #include "server/core/base/errors.h"
-#include "server/rpc/byte_buffers.h"
 #include "server/rpc/frame_encoder.h"
+#include "server/rpc/request_intake.h"
 #include "server/rpc/rpc_status.h"
-#include "storage/base/status_macros.h"
 
 namespace eventhub {
-namespace {
-
-absl::StatusOr<v1::ReadRequest> Parse(const grpc::ByteBuffer& buffer) {
-  ASSIGN_OR_RETURN(const SharedBytes bytes, Gather(buffer));
-  v1::ReadRequest request;
-  if (!request.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
-    return MalformedRequest("is not well-formed protobuf");
-  }
-  return request;
-}
-
-}  // namespace
-
 ReadStream::ReadStream(Readers& readers, ReadPools pools, StreamRegistry& registry, Caller caller,
                        StreamLimits::Place place, grpc::CallbackServerContext* context)
     : OpenStream(registry, std::move(caller), std::move(place)),
@@ -30,22 +16,25 @@ ReadStream::ReadStream(Readers& readers, ReadPools pools, StreamRegistry& regist
       pools_(pools),
       context_(context) {}
 
-ReadStream* ReadStream::Start(Readers& readers, ReadPools pools, StreamRegistry& registry,
-                              Caller caller, StreamLimits::Place place,
+ReadStream* ReadStream::Start(Readers& readers, ReadPools pools, PublishLimits& limits,
+                              StreamRegistry& registry, Caller caller, StreamLimits::Place place,
                               grpc::CallbackServerContext* context,
-                              const grpc::ByteBuffer& request) {
+                              const grpc::ByteBuffer& encoded) {
   std::shared_ptr<ReadStream> stream(
       new ReadStream(readers, pools, registry, std::move(caller), std::move(place), context));
   stream->Register();
+  v1::ReadRequest request;
+  absl::StatusOr<RequestLease> lease =
+      ReceiveRequest(stream->caller().peer(), encoded, kListRequest, limits, &request);
   // Finding the start may read from disk.
-  pools.disk.Post([stream, request] { stream->Open(request); });
+  pools.disk.Post([stream, request = std::move(request), lease = std::move(lease)] {
+    lease.ok() ? stream->Open(request) : stream->End(lease.status());
+  });
   return stream.get();
 }
 
-void ReadStream::Open(const grpc::ByteBuffer& buffer) {
-  absl::StatusOr<v1::ReadRequest> request = Parse(buffer);
-  if (!request.ok()) return End(request.status());
-  absl::StatusOr<std::unique_ptr<TopicReader>> reader = readers_.Open(caller(), *request);
+void ReadStream::Open(const v1::ReadRequest& request) {
+  absl::StatusOr<std::unique_ptr<TopicReader>> reader = readers_.Open(caller(), request);
   if (!reader.ok()) return End(reader.status());
   reader_ = *std::move(reader);
   Advance();

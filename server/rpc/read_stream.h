@@ -10,6 +10,7 @@
 #include "server/core/read/frame_budget.h"
 #include "server/core/read/readers.h"
 #include "server/rpc/open_stream.h"
+#include "server/rpc/publish_limits.h"
 #include "storage/base/work_pool.h"
 #include "storage/watermark.h"
 
@@ -36,10 +37,10 @@ class ReadStream final : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
                          private Watermark::Waiter,
                          private FrameBudget::Holder {
  public:
-  // `request` is an encoded v1::ReadRequest.
-  static ReadStream* Start(Readers& readers, ReadPools pools, StreamRegistry& registry,
-                           Caller caller, StreamLimits::Place place,
-                           grpc::CallbackServerContext* context, const grpc::ByteBuffer& request);
+  // `encoded` is a v1::ReadRequest.
+  static ReadStream* Start(Readers& readers, ReadPools pools, PublishLimits& limits,
+                           StreamRegistry& registry, Caller caller, StreamLimits::Place place,
+                           grpc::CallbackServerContext* context, const grpc::ByteBuffer& encoded);
 
   void OnWriteDone(bool ok) override;
   void OnCancel() override;
@@ -62,7 +63,7 @@ class ReadStream final : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
   void Granted(size_t bytes) override;
   absl::AnyInvocable<void() &&> Eviction() override;
   void Evict();
-  void Open(const grpc::ByteBuffer& request);
+  void Open(const v1::ReadRequest& request);
   // Continues, from memory if possible.
   void Advance();
   // Continues with ReadCold or ReadHistory when there is memory for it.

@@ -82,9 +82,9 @@ struct Server::Services {
   explicit Services(ServerOptions& options)
       : stream_limits(options.max_streams),
         frames(options.frame_bytes, *options.broker.clock),
-        calls(registry, stream_limits, frames, *options.broker.clock),
-        health(calls),
         limits(options.publish_limits),
+        calls(registry, stream_limits, limits, frames, *options.broker.clock),
+        health(calls, limits),
         connections(options.connections, limits, *options.broker.clock, metrics),
         wake_pool(kWakeThreads),
         disk_pool(options.disk_threads),
@@ -98,9 +98,9 @@ struct Server::Services {
   StreamLimits stream_limits;
   StreamRegistry registry;
   FrameBudget frames;
+  PublishLimits limits;
   Calls calls;
   HealthService health;
-  PublishLimits limits;
   ConnectionTable connections;
   std::unique_ptr<Broker> broker;
   OpenedLake lake;  // Null without a lake.

@@ -1,135 +1,98 @@
 #include "server/rpc/subscription_service.h"
 
 namespace eventhub {
-namespace {
 
-using grpc::CallbackServerContext;
-using grpc::ServerUnaryReactor;
-
-}  // namespace
-
-ServerUnaryReactor* SubscriptionService::CreateSubscription(
-    CallbackServerContext* context, const v1::CreateSubscriptionRequest* request,
-    v1::CreateSubscriptionResponse* response) {
-  return calls_.ServeOn(pool_, context, [=, this](const Caller& caller, auto* reactor) {
-    subscriptions_.Create(
-        caller, *request,
-        FinishLater(reactor, response, &v1::CreateSubscriptionResponse::mutable_subscription));
-  });
+SubscriptionService::SubscriptionService(Subscriptions& subscriptions, WorkPool& pool,
+                                         const Calls& calls)
+    : UnaryService(calls) {
+  ServeSubscriptions(subscriptions, pool);
+  ServeMoves(subscriptions.moves(), pool);
+  ServeSnapshots(subscriptions.snapshots(), pool);
+  ServeDeadLetters(subscriptions.dead_letters(), pool);
 }
 
-ServerUnaryReactor* SubscriptionService::GetSubscription(CallbackServerContext* context,
-                                                         const v1::GetSubscriptionRequest* request,
-                                                         v1::GetSubscriptionResponse* response) {
-  return calls_.ServeOn(pool_, context, [=, this](const Caller& caller, auto* reactor) {
-    FinishCall(reactor, subscriptions_.Get(caller, *request), response);
-  });
+void SubscriptionService::ServeSubscriptions(Subscriptions& subscriptions, WorkPool& pool) {
+  ServeOn(pool, kSettingsRequest,
+          [&subscriptions](const Caller& caller, const v1::CreateSubscriptionRequest& request,
+                           Reply<v1::CreateSubscriptionResponse> reply) {
+            subscriptions.Create(caller, request,
+                                 reply.With(&v1::CreateSubscriptionResponse::mutable_subscription));
+          });
+  ServeOn(pool, kNameRequest,
+          [&subscriptions](const Caller& caller, const v1::GetSubscriptionRequest& request) {
+            return subscriptions.Get(caller, request);
+          });
+  ServeOn(pool, kNameRequest,
+          [&subscriptions](const Caller& caller, const v1::ListSubscriptionsRequest& request) {
+            return subscriptions.List(caller, request);
+          });
+  ServeOn(pool, kSettingsRequest,
+          [&subscriptions](const Caller& caller, const v1::UpdateSubscriptionRequest& request,
+                           Reply<v1::UpdateSubscriptionResponse> reply) {
+            subscriptions.Update(caller, request,
+                                 reply.With(&v1::UpdateSubscriptionResponse::mutable_subscription));
+          });
+  ServeOn(pool, kNameRequest,
+          [&subscriptions](const Caller& caller, const v1::DeleteSubscriptionRequest& request,
+                           Reply<v1::DeleteSubscriptionResponse> reply) {
+            subscriptions.Delete(caller, request.name(), reply.Empty());
+          });
 }
 
-ServerUnaryReactor* SubscriptionService::ListSubscriptions(
-    CallbackServerContext* context, const v1::ListSubscriptionsRequest* request,
-    v1::ListSubscriptionsResponse* response) {
-  return calls_.ServeOn(pool_, context, [=, this](const Caller& caller, auto* reactor) {
-    FinishCall(reactor, subscriptions_.List(caller, *request), response);
-  });
+void SubscriptionService::ServeMoves(SubscriptionMoves& moves, WorkPool& pool) {
+  ServeOn(pool, kListRequest,
+          [&moves, &pool](const Caller& caller, const v1::SeekSubscriptionRequest& request,
+                          Reply<v1::SeekSubscriptionResponse> reply) {
+            moves.Seek(caller, request, pool, reply);
+          });
+  ServeOn(pool, kListRequest,
+          [&moves, &pool](const Caller& caller, const v1::ReplaySubscriptionRequest& request,
+                          Reply<v1::ReplaySubscriptionResponse> reply) {
+            moves.Replay(caller, request, pool, reply);
+          });
+  ServeOn(pool, kNameRequest,
+          [&moves](const Caller& caller, const v1::CancelReplaysRequest& request,
+                   Reply<v1::CancelReplaysResponse> reply) {
+            moves.CancelReplays(caller, request.name(), reply);
+          });
 }
 
-ServerUnaryReactor* SubscriptionService::UpdateSubscription(
-    CallbackServerContext* context, const v1::UpdateSubscriptionRequest* request,
-    v1::UpdateSubscriptionResponse* response) {
-  return calls_.ServeOn(pool_, context, [=, this](const Caller& caller, auto* reactor) {
-    subscriptions_.Update(
-        caller, *request,
-        FinishLater(reactor, response, &v1::UpdateSubscriptionResponse::mutable_subscription));
-  });
+void SubscriptionService::ServeSnapshots(Snapshots& snapshots, WorkPool& pool) {
+  ServeOn(pool, kNameRequest,
+          [&snapshots](const Caller& caller, const v1::CreateSnapshotRequest& request,
+                       Reply<v1::CreateSnapshotResponse> reply) {
+            snapshots.Create(caller, request, reply);
+          });
+  ServeOn(pool, kNameRequest,
+          [&snapshots](const Caller& caller, const v1::ListSnapshotsRequest& request) {
+            return snapshots.List(caller, request.subscription());
+          });
+  ServeOn(pool, kNameRequest,
+          [&snapshots](const Caller& caller, const v1::DeleteSnapshotRequest& request,
+                       Reply<v1::DeleteSnapshotResponse> reply) {
+            snapshots.Delete(caller, request, reply.Empty());
+          });
 }
 
-ServerUnaryReactor* SubscriptionService::DeleteSubscription(
-    CallbackServerContext* context, const v1::DeleteSubscriptionRequest* request,
-    v1::DeleteSubscriptionResponse*) {
-  return calls_.ServeOn(pool_, context, [=, this](const Caller& caller, auto* reactor) {
-    subscriptions_.Delete(caller, request->name(), FinishLater(reactor));
-  });
-}
-
-ServerUnaryReactor* SubscriptionService::SeekSubscription(
-    CallbackServerContext* context, const v1::SeekSubscriptionRequest* request,
-    v1::SeekSubscriptionResponse* response) {
-  return calls_.ServeOn(pool_, context, [=, this](const Caller& caller, auto* reactor) {
-    subscriptions_.moves().Seek(caller, *request, pool_, FinishLater(reactor, response));
-  });
-}
-
-ServerUnaryReactor* SubscriptionService::ReplaySubscription(
-    CallbackServerContext* context, const v1::ReplaySubscriptionRequest* request,
-    v1::ReplaySubscriptionResponse* response) {
-  return calls_.ServeOn(pool_, context, [=, this](const Caller& caller, auto* reactor) {
-    subscriptions_.moves().Replay(caller, *request, pool_, FinishLater(reactor, response));
-  });
-}
-
-ServerUnaryReactor* SubscriptionService::CancelReplays(CallbackServerContext* context,
-                                                       const v1::CancelReplaysRequest* request,
-                                                       v1::CancelReplaysResponse* response) {
-  return calls_.ServeOn(pool_, context, [=, this](const Caller& caller, auto* reactor) {
-    subscriptions_.moves().CancelReplays(caller, request->name(), FinishLater(reactor, response));
-  });
-}
-
-ServerUnaryReactor* SubscriptionService::CreateSnapshot(CallbackServerContext* context,
-                                                        const v1::CreateSnapshotRequest* request,
-                                                        v1::CreateSnapshotResponse* response) {
-  return calls_.ServeOn(pool_, context, [=, this](const Caller& caller, auto* reactor) {
-    subscriptions_.snapshots().Create(caller, *request, FinishLater(reactor, response));
-  });
-}
-
-ServerUnaryReactor* SubscriptionService::ListSnapshots(CallbackServerContext* context,
-                                                       const v1::ListSnapshotsRequest* request,
-                                                       v1::ListSnapshotsResponse* response) {
-  return calls_.ServeOn(pool_, context, [=, this](const Caller& caller, auto* reactor) {
-    FinishCall(reactor, subscriptions_.snapshots().List(caller, request->subscription()), response);
-  });
-}
-
-ServerUnaryReactor* SubscriptionService::DeleteSnapshot(CallbackServerContext* context,
-                                                        const v1::DeleteSnapshotRequest* request,
-                                                        v1::DeleteSnapshotResponse*) {
-  return calls_.ServeOn(pool_, context, [=, this](const Caller& caller, auto* reactor) {
-    subscriptions_.snapshots().Delete(caller, *request, FinishLater(reactor));
-  });
-}
-
-ServerUnaryReactor* SubscriptionService::ListDeadLetters(CallbackServerContext* context,
-                                                         const v1::ListDeadLettersRequest* request,
-                                                         v1::ListDeadLettersResponse* response) {
-  return calls_.ServeOn(pool_, context, [=, this](const Caller& caller, auto* reactor) {
-    FinishCall(reactor, subscriptions_.dead_letters().List(caller, *request), response);
-  });
-}
-
-ServerUnaryReactor* SubscriptionService::CountDeadLetters(
-    CallbackServerContext* context, const v1::CountDeadLettersRequest* request,
-    v1::CountDeadLettersResponse* response) {
-  return calls_.ServeOn(pool_, context, [=, this](const Caller& caller, auto* reactor) {
-    FinishCall(reactor, subscriptions_.dead_letters().Count(caller, *request), response);
-  });
-}
-
-ServerUnaryReactor* SubscriptionService::RedriveDeadLetters(
-    CallbackServerContext* context, const v1::RedriveDeadLettersRequest* request,
-    v1::RedriveDeadLettersResponse* response) {
-  return calls_.ServeOn(pool_, context, [=, this](const Caller& caller, auto* reactor) {
-    subscriptions_.dead_letters().Redrive(caller, *request, pool_, FinishLater(reactor, response));
-  });
-}
-
-ServerUnaryReactor* SubscriptionService::DiscardDeadLetters(
-    CallbackServerContext* context, const v1::DiscardDeadLettersRequest* request,
-    v1::DiscardDeadLettersResponse* response) {
-  return calls_.ServeOn(pool_, context, [=, this](const Caller& caller, auto* reactor) {
-    subscriptions_.dead_letters().Discard(caller, *request, pool_, FinishLater(reactor, response));
-  });
+void SubscriptionService::ServeDeadLetters(DeadLetters& letters, WorkPool& pool) {
+  ServeOn(pool, kListRequest,
+          [&letters](const Caller& caller, const v1::ListDeadLettersRequest& request) {
+            return letters.List(caller, request);
+          });
+  ServeOn(pool, kListRequest,
+          [&letters](const Caller& caller, const v1::CountDeadLettersRequest& request) {
+            return letters.Count(caller, request);
+          });
+  ServeOn(pool, kListRequest,
+          [&letters, &pool](const Caller& caller, const v1::RedriveDeadLettersRequest& request,
+                            Reply<v1::RedriveDeadLettersResponse> reply) {
+            letters.Redrive(caller, request, pool, reply);
+          });
+  ServeOn(pool, kListRequest,
+          [&letters, &pool](const Caller& caller, const v1::DiscardDeadLettersRequest& request,
+                            Reply<v1::DiscardDeadLettersResponse> reply) {
+            letters.Discard(caller, request, pool, reply);
+          });
 }
 
 }  // namespace eventhub

@@ -52,8 +52,9 @@ absl::Status TransactStream::Submit(const SharedBytes& message, uint64_t number)
     Answer<v1::TransactStreamResponse, v1::TransactResponse>(number, id, request.status());
     return absl::OkStatus();
   }
-  const size_t bytes = message.size();
-  connection().Add(bytes);
+  const size_t bytes = message.size() + request->parsed_bytes;
+  connection().NoteTaken(message.size());
+  connection().Hold(bytes);
   SetFlow(transactions_.Transact(
       caller(), *request,
       [self = std::static_pointer_cast<TransactStream>(shared_from_this()), number, bytes,

@@ -1,5 +1,9 @@
 #include "tests/support/hub_calls.h"
 
+#include <utility>
+
+#include "absl/synchronization/notification.h"
+#include "grpcpp/generic/generic_stub.h"
 #include "gtest/gtest.h"
 
 namespace eventhub {
@@ -51,6 +55,22 @@ void CreateTopic(HubClient& client, const v1::Topic& topic) {
   v1::CreateTopicResponse response;
   *request.mutable_topic() = topic;
   ASSERT_THAT(client.admin().CreateTopic(&context, request, &response), IsOk());
+}
+
+grpc::Status CallRaw(HubClient& client, const std::string& path, const std::string& request) {
+  grpc::GenericStub stub(client.channel());
+  grpc::ClientContext context;
+  grpc::Slice slice(request);
+  const grpc::ByteBuffer message(&slice, 1);
+  grpc::ByteBuffer response;
+  grpc::Status status;
+  absl::Notification done;
+  stub.UnaryCall(&context, path, {}, &message, &response, [&](grpc::Status result) {
+    status = std::move(result);
+    done.Notify();
+  });
+  done.WaitForNotification();
+  return status;
 }
 
 Outcome<v1::PublishResponse> TryPublish(HubClient& client, const v1::PublishRequest& request) {

@@ -37,6 +37,9 @@ struct Outcome {
   Response response;
 };
 
+// Calls a unary method, e.g. "/eventhub.v1.AdminService/GetTopic", with any bytes.
+grpc::Status CallRaw(HubClient& client, const std::string& path, const std::string& request);
+
 Outcome<v1::PublishResponse> TryPublish(HubClient& client, const v1::PublishRequest& request);
 
 // The events that a read delivered, and how it ended.

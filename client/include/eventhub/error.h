@@ -50,7 +50,7 @@ enum class ErrorReason {
   kOtherSubscription = 30,       // The subscription was deleted and created again.
   kTooManyPartitions = 31,       // The hub is at its limit of partitions.
   kOpenDeadLetters = 32,         // The topic has open dead letters, which would be lost with it.
-  kRequestTooLarge = 33,         // The request exceeds the hub's `--max_request`.
+  kRequestTooLarge = 33,         // The request exceeds a limit of its size.
   kTooManyStreams = 34,          // The hub, or this host, is at its limit of open streams.
   kTooMuchForFilters = 35,       // Filters are at their limit of the hub's memory.
   kTooManyPendingRanges = 36,    // Unsettled events are in too many pieces for the hub's memory.

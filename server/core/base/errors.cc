@@ -136,6 +136,20 @@ absl::Status MalformedRequest(absl::string_view problem) {
               ErrorDetail::REASON_INVALID_FIELD);
 }
 
+absl::Status RequestTooLarge(size_t bytes, size_t most) {
+  return Make(absl::StatusCode::kResourceExhausted,
+              absl::StrCat("the request has ", bytes, " bytes; this method accepts at most ", most),
+              {}, ErrorDetail::REASON_REQUEST_TOO_LARGE);
+}
+
+absl::Status RequestNeedsTooMuch(size_t bytes, size_t most) {
+  return Make(
+      absl::StatusCode::kResourceExhausted,
+      absl::StrCat("the request takes ", bytes, " bytes of memory; the hub accepts at most ", most,
+                   ", half of its --max_in_flight"),
+      {}, ErrorDetail::REASON_REQUEST_TOO_LARGE);
+}
+
 absl::Status TopicNotFound(absl::string_view topic) {
   return Make(absl::StatusCode::kNotFound, absl::StrCat("topic ", topic, " does not exist"), {},
               ErrorDetail::REASON_TOPIC_NOT_FOUND);

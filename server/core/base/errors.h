@@ -39,6 +39,10 @@ absl::Status InvalidFilter(const absl::Status& status);
 
 // The bytes of a request are not a valid protobuf message.
 absl::Status MalformedRequest(absl::string_view problem);
+// A request has more bytes than its method accepts.
+absl::Status RequestTooLarge(size_t bytes, size_t most);
+// Likewise, a request takes more memory than the hub has for one.
+absl::Status RequestNeedsTooMuch(size_t bytes, size_t most);
 
 absl::Status TopicNotFound(absl::string_view topic);
 // The topic's deletion is in progress: its contents cannot be read, and the deletion is not

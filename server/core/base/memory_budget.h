@@ -20,6 +20,8 @@ class MemoryBudget {
   void Add(size_t bytes) { used_.fetch_add(bytes, std::memory_order_relaxed); }
   // Returns false, with nothing added, if the sum would exceed `most`.
   bool TryAdd(size_t bytes, size_t most);
+  // Likewise, if the budget is spent.
+  bool AddUnlessSpent(size_t bytes) { return TryAdd(bytes, limit_ + bytes - 1); }
   void Release(size_t bytes);
 
   size_t used() const { return used_.load(std::memory_order_relaxed); }

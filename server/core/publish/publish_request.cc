@@ -18,6 +18,8 @@ namespace eventhub {
 namespace {
 
 constexpr size_t kMaxProducerIdBytes = 256;
+// Several times as many as there are. Unknown fields take more memory parsed than encoded.
+constexpr int kMaxHeadFields = 64;
 constexpr size_t kMaxBatchBytes = CommitBuilder::kMaxBatchBytes;
 
 // What an event costs until its commit is done, besides its bytes: in the request, on the commit
@@ -34,6 +36,11 @@ constexpr absl::Duration kCopiesRetry = absl::Milliseconds(100);
 
 absl::Status Malformed() { return MalformedRequest("is not well-formed protobuf"); }
 
+absl::Status TooManyFields() {
+  return MalformedRequest(
+      absl::StrCat("has more than ", kMaxHeadFields, " fields besides its events"));
+}
+
 // Whether the field has the shortest encoding of an event's tag; longer encodings are legal.
 bool IsPlainEvent(const wire::FieldReader<absl::string_view>& field) {
   return field.field().front() == wire::kEventsTag;
@@ -43,11 +50,13 @@ bool IsPlainEvent(const wire::FieldReader<absl::string_view>& field) {
 absl::StatusOr<PublishRequest> ParseOutOfOrder(absl::string_view message) {
   std::string head;
   std::string events;
+  int fields = 0;
   wire::FieldReader field(message);
   while (field.Next()) {
     if (field.Is(wire::kEventsField)) {
       wire::AppendBytes(wire::kEventsField, field.bytes(), &events);
     } else {
+      if (++fields > kMaxHeadFields) return TooManyFields();
       head.append(field.field().data(), field.field().size());
     }
   }
@@ -140,8 +149,9 @@ size_t CountRecords(const CheckedPublish& publish, const v1::Topic& settings, co
 
 absl::StatusOr<PublishRequest> ParsePublishRequest(const SharedBytes& message) {
   wire::FieldReader field(message.view());
-  while (field.Next() && !IsPlainEvent(field)) {
+  for (int fields = 0; field.Next() && !IsPlainEvent(field);) {
     if (field.number() == wire::kEventsField) return ParseOutOfOrder(message.view());
+    if (++fields > kMaxHeadFields) return TooManyFields();
   }
   const absl::string_view head = field.before();
   while (field.Next()) {  // The contents of events are checked later.

@@ -63,12 +63,15 @@ absl::StatusOr<TransactionRequest> ParseTransaction(const SharedBytes& message) 
     }
   }
   if (!field.ok()) return MalformedTransaction();
-  if (head.size() / 2 > kMaxHeadFields &&  // A field has two bytes, at least.
-      wire::CountFields(*v1::TransactRequest::descriptor(), head, kMaxHeadFields) >
-          kMaxHeadFields) {
+  const std::optional<wire::MessageFields> fields =
+      wire::CountFields(*v1::TransactRequest::descriptor(), head, kMaxHeadFields);
+  if (!fields.has_value()) return MalformedTransaction();
+  if (fields->count > kMaxHeadFields) {
     return InvalidField("appends", absl::StrCat("acks and checks are more than ", kMaxParts));
   }
   if (!request.head.ParseFromString(head)) return MalformedTransaction();
+  if (fields->unknown > 0) request.head.DiscardUnknownFields();
+  request.parsed_bytes = fields->parsed_bytes;
   RETURN_IF_ERROR(CheckHead(request.head, request.appends.size()));
   return request;
 }

@@ -1,6 +1,7 @@
 // Changes committed together: appends to several topics, acks of a subscription, checks.
 #pragma once
 
+#include <cstddef>
 #include <memory>
 #include <optional>
 #include <string>
@@ -24,6 +25,8 @@ namespace eventhub {
 struct TransactionRequest {
   v1::TransactRequest head;
   std::vector<PublishRequest> appends;
+  // The memory that acks and checks take besides the bytes of the request.
+  size_t parsed_bytes = 0;
 };
 
 // Parses an encoded v1::TransactRequest; copies no event. INVALID_ARGUMENT if it is malformed or
