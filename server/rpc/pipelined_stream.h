@@ -21,7 +21,7 @@
 
 namespace eventhub {
 
-// The base of the streaming methods of EventHubService that take requests for the broker.
+// The base of streams that take requests, nearly all of them for the broker.
 // Requests are passed to the broker as they arrive; their outcomes arrive from the commit thread,
 // and are sent in the order of the requests. While too much is in flight, on the connection or in
 // the hub, or too many replies wait to be sent, the stream does not read, so HTTP/2 flow control
@@ -65,6 +65,9 @@ class PipelinedStream : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::B
     Reply(number, Serialize(response));
   }
 
+  // Likewise, with an encoded response.
+  void Reply(uint64_t number, grpc::ByteBuffer bytes);
+
   // Reads no further request until the budget is free; null: see PublishLimits alone.
   void SetFlow(MemoryBudget* flow) { flow_.store(flow, std::memory_order_relaxed); }
 
@@ -80,8 +83,6 @@ class PipelinedStream : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::B
   void Wake() override;  // The budget may have room again.
 
   void Handle(uint64_t number);
-  void Reply(uint64_t number, grpc::ByteBuffer bytes);
-
   // Called after each change.
   void Proceed() { Run(shared_from_this()); }
   Action NextAction() override ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

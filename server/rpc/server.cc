@@ -9,7 +9,6 @@
 #include "absl/strings/match.h"
 #include "absl/synchronization/notification.h"
 #include "absl/time/clock.h"
-#include "grpcpp/ext/proto_server_reflection_plugin.h"
 #include "grpcpp/resource_quota.h"
 #include "grpcpp/server.h"
 #include "grpcpp/server_builder.h"
@@ -24,6 +23,7 @@
 #include "server/rpc/link_service.h"
 #include "server/rpc/listen_address.h"
 #include "server/rpc/memory_guard.h"
+#include "server/rpc/reflection_service.h"
 #include "server/rpc/route_service.h"
 #include "server/rpc/server_tls.h"
 #include "server/rpc/stream_limits.h"
@@ -85,6 +85,7 @@ struct Server::Services {
         limits(options.publish_limits),
         calls(registry, stream_limits, limits, frames, *options.broker.clock),
         health(calls, limits),
+        reflection(limits, registry, calls),
         connections(options.connections, limits, *options.broker.clock, metrics),
         wake_pool(kWakeThreads),
         disk_pool(options.disk_threads),
@@ -101,6 +102,7 @@ struct Server::Services {
   PublishLimits limits;
   Calls calls;
   HealthService health;
+  ReflectionService reflection;
   ConnectionTable connections;
   std::unique_ptr<Broker> broker;
   OpenedLake lake;  // Null without a lake.
@@ -176,7 +178,6 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(ServerOptions options) {
 absl::Status Server::Listen(const ServerOptions& options) {
   ASSIGN_OR_RETURN(const std::shared_ptr<grpc::ServerCredentials> network,
                    NetworkCredentials(tls_));
-  grpc::reflection::InitProtoReflectionServerBuilderPlugin();
   grpc::ServerBuilder builder;
   builder.SetMaxReceiveMessageSize(static_cast<int>(options.max_request_bytes));
   // gRPC decompresses a message before it checks its size: 4 MiB may become 4 GiB.
@@ -214,6 +215,7 @@ absl::Status Server::Listen(const ServerOptions& options) {
   const auto add = [&](grpc::Service& service, const char* name) {
     builder.RegisterService(&service);
     services_->health.AddService(name);
+    services_->reflection.AddService(name);
   };
   add(*services_->hub, v1::EventHubService::service_full_name());
   add(*services_->admin, v1::AdminService::service_full_name());
@@ -223,6 +225,7 @@ absl::Status Server::Listen(const ServerOptions& options) {
   add(*services_->links, v1::LinkService::service_full_name());
   add(*services_->topologies, v1::TopologyService::service_full_name());
   add(services_->health, grpc::health::v1::Health::service_full_name());
+  builder.RegisterService(&services_->reflection);
   server_ = builder.BuildAndStart();
   if (server_ == nullptr) return absl::UnavailableError("the gRPC server failed to start");
   std::vector<v1::Listener> listeners;

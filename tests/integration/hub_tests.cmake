@@ -21,6 +21,7 @@ eventhub_test(hub_test
     publish_stream_test.cc
     publish_test.cc
     read_test.cc
+    request_bounds_test.cc
     route_service_test.cc
     subscription_service_test.cc
     topology_service_test.cc

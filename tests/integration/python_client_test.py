@@ -429,6 +429,7 @@ class PythonClientTest(unittest.TestCase):
                                  "eventhub.v1.EventHubService", "eventhub.v1.LinkService",
                                  "eventhub.v1.RouteService", "eventhub.v1.SubscriptionService",
                                  "eventhub.v1.TopologyService", "grpc.health.v1.Health",
+                                 "grpc.reflection.v1.ServerReflection",
                                  "grpc.reflection.v1alpha.ServerReflection"])
         for name in names:
             files = self.reflect(file_containing_symbol=name).file_descriptor_response
