@@ -54,10 +54,12 @@ class Calls {
     auto* const call = new CallWithRequest(*context, frames_, response);
     absl::StatusOr<RequestLease> lease =
         ReceiveRequest(caller.peer(), encoded, bounds, requests_, &call->request);
-    if (lease.ok()) call->Hold(*std::move(lease));
     if (!lease.ok()) {
       call->Refuse(lease.status());
-    } else if (pool == nullptr) {
+      return call;
+    }
+    call->Hold(*std::move(lease));
+    if (pool == nullptr) {
       serve(caller, *call, call->request);
     } else {
       pool->Post(
