@@ -70,7 +70,8 @@ class HubProcessor final : public Processor, private internal::Host {
     return subscriber_->Stop(timeout);
   }
   absl::Status WaitForSignal(absl::Duration stop_timeout) override {
-    const client::StopSignals signals([this](int) { Drain(); });
+    // A signal may come before the subscriber waits for signals itself.
+    const client::StopSignals signals([this](int) { RequestStop(); });
     return subscriber_->WaitForSignal(stop_timeout);
   }
 

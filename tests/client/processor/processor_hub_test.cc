@@ -426,6 +426,12 @@ TEST(ProcessorTest, ASignalEndsItWithoutWaitingForGroupsToFill) {
     const auto description = SubscriptionClient(connection).GetSubscription("s");
     return description.ok() && description->stats.in_flight_events == 10;
   }));
+  // It handles signals once it has started.
+  ASSERT_TRUE(Eventually([] {
+    struct sigaction action;
+    sigaction(SIGTERM, nullptr, &action);
+    return action.sa_handler != SIG_DFL;
+  }));
   raise(SIGTERM);
   EXPECT_TRUE(status.get().ok());
   EXPECT_EQ(Lag(connection), 0u);
