@@ -112,7 +112,8 @@ class Strand {
   std::vector<Work> batch_;
   uint64_t epoch_ = 1;
 
-  // The turn of the thread that is the strand until the end of that turn; only that thread has it.
+  // The turn to whose end its thread stays the strand; null if there is none. Another thread never
+  // finds its own turn here.
   std::atomic<const client::Turn*> turn_ = nullptr;
 
   // A thread enters and leaves without the mutex and, if it has a thread of its own for timers,

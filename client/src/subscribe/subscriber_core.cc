@@ -15,8 +15,8 @@
 namespace eventhub::client {
 namespace {
 
-// While an asynchronous handler is given many events, outcomes are collected for this long, which
-// is looked at after so many events.
+// The outcomes of asynchronous handlers are collected for this long. The time is checked every
+// kLookAtTurn events.
 constexpr absl::Duration kLongTurn = absl::Milliseconds(1);
 constexpr size_t kLookAtTurn = 8;
 

@@ -52,7 +52,7 @@ class WorkQueue {
 
   // Each event of `chunk` becomes a chunk of its own: Done must be called for each of them.
   void Separate(const Chunk& chunk);
-  // Done for so many events of a chunk that was separated.
+  // Calls Done for `events` events of a separated chunk.
   void Done(const Chunk& chunk, size_t events);
 
   // Drops all waiting events.

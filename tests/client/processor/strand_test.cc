@@ -46,7 +46,7 @@ TEST_F(StrandTest, RunsPostedWorkAtTheEndOfATurn) {
   }
   EXPECT_THAT(ran_, ElementsAre(1, 3, 2));
   EXPECT_EQ(idle_, 1);
-  strand_.Run(Note(4));  // Nobody has it any more.
+  strand_.Run(Note(4));  // The strand is free again.
   EXPECT_THAT(ran_, ElementsAre(1, 3, 2, 4));
 }
 
