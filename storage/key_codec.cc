@@ -86,6 +86,9 @@ const absl::string_view kHubIdKey = "h";
 const absl::string_view kNotedTimeKey = "w";
 const absl::string_view kLinkKeyPrefix = "l";
 const absl::string_view kLinkPositionKeyPrefix = "k";
+const absl::string_view kDataKeyPrefix = "x";
+const absl::string_view kErasedSubjectPrefix = "y";
+const absl::string_view kMasterKeyPrefix = "z";
 
 void AppendBig16(std::string* to, uint16_t value) { AppendRaw(to, htobe16(value)); }
 void AppendBig32(std::string* to, uint32_t value) { AppendRaw(to, htobe32(value)); }
@@ -106,6 +109,20 @@ BatchKey::BatchKey(TopicId topic, PartitionId partition, Offset base) {
 Offset BatchKey::BaseOf(absl::string_view key) {
   return Offset(static_cast<int64_t>(LoadBig64(key.data() + 8)));
 }
+
+std::string DataKeyKey(absl::string_view subject_hash, absl::string_view id) {
+  return absl::StrCat(kDataKeyPrefix, subject_hash, id);
+}
+
+std::string DataKeyPrefix(absl::string_view subject_hash) {
+  return absl::StrCat(kDataKeyPrefix, subject_hash);
+}
+
+std::string ErasedSubjectKey(absl::string_view subject_hash) {
+  return absl::StrCat(kErasedSubjectPrefix, subject_hash);
+}
+
+std::string MasterKeyKey(absl::string_view id) { return absl::StrCat(kMasterKeyPrefix, id); }
 
 std::string TopicKey(TopicId topic) {
   std::string key(kTopicKeyPrefix);

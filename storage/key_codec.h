@@ -112,6 +112,19 @@ extern const absl::string_view kFaultKeyPrefix;
 // Returns nullopt if `key` was not made by FaultKey. The id points into `key`.
 std::optional<std::pair<SubscriptionId, absl::string_view>> ParseFaultKey(absl::string_view key);
 
+// In column `meta`, for erasure (server/core/erasure): a data key, under the hash of its subject,
+// of kSubjectHashBytes, and its random id; an erased subject, under its hash; a master key with
+// which data keys are wrapped, under its id.
+inline constexpr size_t kSubjectHashBytes = 16;
+inline constexpr size_t kDataKeyIdBytes = 16;
+std::string DataKeyKey(absl::string_view subject_hash, absl::string_view id);
+std::string DataKeyPrefix(absl::string_view subject_hash);
+std::string ErasedSubjectKey(absl::string_view subject_hash);
+std::string MasterKeyKey(absl::string_view id);
+extern const absl::string_view kDataKeyPrefix;
+extern const absl::string_view kErasedSubjectPrefix;
+extern const absl::string_view kMasterKeyPrefix;
+
 // In column `cursors`: subscription | kind | fields of the kind. The numbers are part of the
 // format.
 enum class CursorsKind : uint8_t {

@@ -662,6 +662,14 @@ absl::Status LogStore::Reclaim(TopicId topic, const Cancellation& cancellation) 
   return CollectBlobs(cancellation);
 }
 
+absl::Status LogStore::Purge(Column column, const std::string& prefix) {
+  RETURN_IF_ERROR(WriteTables());
+  rocksdb::CompactRangeOptions options;
+  options.bottommost_level_compaction = rocksdb::BottommostLevelCompaction::kForceOptimized;
+  Cancellation never;
+  return CompactInPieces(column, options, prefix, PrefixEnd(prefix), never);
+}
+
 absl::Status LogStore::CollectBlobs(const Cancellation& cancellation) {
   // Blob files without live data are deleted with the last table that refers to them. Trimmed data
   // remains in blob files that also hold live data.

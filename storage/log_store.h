@@ -200,6 +200,10 @@ class LogStore {
     return Reclaim(topic, never);
   }
 
+  // Removes what was deleted under `prefix` from the tables and the write-ahead log: when it
+  // returns, no file has it any more. Slow; runs concurrently with everything else.
+  absl::Status Purge(Column column, const std::string& prefix);
+
   // A write that finds no space on the disk waits until there is some, and blocks the writes behind
   // it. After this call writes no longer wait: they fail, and the store refuses writes.
   void StopWaitingForSpace();

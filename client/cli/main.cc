@@ -234,8 +234,9 @@ void AddCommands(CLI::App& app, Context& context) {
       app.get_subcommands([](const CLI::App*) { return true; }).back()->group(group);
     }
   };
-  add("Events", {AddPublishCommand, AddReadCommand, AddTraceCommand, AddDelayedCommand,
-                 AddFilterCommand, AddOutboxCommand, AddLakeCommand});
+  add("Events",
+      {AddPublishCommand, AddReadCommand, AddTraceCommand, AddDelayedCommand, AddFilterCommand,
+       AddOutboxCommand, AddLakeCommand, AddEraseCommand, AddErasuresCommand});
   add("Topology",
       {AddTopicsCommand, AddRoutesCommand, AddLinksCommand, AddApplyCommand, AddExportCommand});
   add("Subscriptions", {AddSubscriptionsCommand, AddConsumeCommand, AddFaultsCommand});

@@ -95,6 +95,10 @@ absl::Status Broker::Start() {
   }
   ASSIGN_OR_RETURN(const std::optional<absl::Time> noted, ReadNotedTime(*store_));
   clock_.Resume(noted);
+  options_.topic_limits.can_seal = !options_.master_keys.empty();
+  keys_ = std::make_unique<KeyRing>(*store_, clock_, std::move(options_.master_keys));
+  RETURN_IF_ERROR(keys_->Load());
+  catalog_.SetKeys(keys_.get());
   topic_store_ = std::make_unique<TopicStore>(*store_, catalog_, cache_, options_.max_partitions,
                                               options_.topic_limits);
   RETURN_IF_ERROR(topic_store_->Load());
@@ -114,6 +118,7 @@ absl::Status Broker::Start() {
                                            });
     RETURN_IF_ERROR(archives_->Load());
   }
+  erasures_ = std::make_unique<Erasures>(*keys_, *store_, *writer_, admin_log_);
   routes_ = std::make_unique<Routes>(*route_table_, catalog_, *writer_, clock_, admin_log_);
   subscriptions_ = std::make_unique<Subscriptions>(
       *store_, *writer_, clock_, *topic_store_, read_counters_, pending_memory_, request_memory_,
@@ -164,6 +169,7 @@ Broker::~Broker() {
   if (store_ != nullptr) store_->StopWaitingForSpace();
   if (archives_ != nullptr) archives_->Stop();
   if (topologies_ != nullptr) topologies_->Stop();
+  if (erasures_ != nullptr) erasures_->Stop();
   // They submit to the writer, whose tasks report the results to them.
   if (maintenance_ != nullptr) maintenance_->Stop();
   if (delayed_ != nullptr) delayed_->Stop();

@@ -20,6 +20,9 @@
 #include "server/core/base/host_shares.h"
 #include "server/core/base/memory_meter.h"
 #include "server/core/delayed/delayed_events.h"
+#include "server/core/erasure/erasures.h"
+#include "server/core/erasure/key_ring.h"
+#include "server/core/erasure/master_keys.h"
 #include "server/core/link/links.h"
 #include "server/core/maintenance/disk_guard.h"
 #include "server/core/maintenance/maintenance.h"
@@ -64,6 +67,8 @@ struct BrokerOptions {
   size_t reader_bytes = size_t{256} << 20;
   // Memory for what is read from the lake, besides the frames of readers. Bytes.
   size_t history_bytes = size_t{64} << 20;
+  // The keys with which those of subjects are wrapped; none: nothing can be sealed.
+  MasterKeys master_keys;
   // The limits of topics' settings.
   TopicLimits topic_limits{};
   // Unset: nothing is trimmed, expired or checked unless a test does it.
@@ -121,6 +126,9 @@ class Broker {
   // Durable subscriptions and their consumers.
   Subscriptions& subscriptions() { return *subscriptions_; }
 
+  // The keys of subjects, and their erasure.
+  KeyRing& keys() { return *keys_; }
+  Erasures& erasures() { return *erasures_; }
   // Delayed events.
   DelayedEvents& delayed() { return *delayed_; }
   // Links from other hubs. The readers of links must have stopped before the broker is destroyed.
@@ -172,10 +180,12 @@ class Broker {
   CopyMemory copy_memory_;
   TopicCatalog catalog_;
   ReadCounters read_counters_{metrics_};
+  std::unique_ptr<KeyRing> keys_;
   std::unique_ptr<TopicStore> topic_store_;
   std::unique_ptr<RouteTable> route_table_;
   std::unique_ptr<LogWriter> writer_;
   std::unique_ptr<Archives> archives_;  // Null without a lake.
+  std::unique_ptr<Erasures> erasures_;
   std::unique_ptr<Routes> routes_;
   std::unique_ptr<Subscriptions> subscriptions_;
   std::unique_ptr<DelayedEvents> delayed_;

@@ -20,6 +20,7 @@
 #include "server/lake/archive/lake_history.h"
 #include "server/lake/store/open_store.h"
 #include "server/main/machine_memory.h"
+#include "server/main/master_key_source.h"
 #include "server/main/memory_plan.h"
 #include "storage/base/status_macros.h"
 
@@ -151,6 +152,14 @@ ABSL_FLAG(
 ABSL_FLAG(bool, lake_takeover, false,
           "Use the lake although another hub used it last, which must not run any more: after a "
           "hub was set up anew.");
+ABSL_FLAG(
+    std::string, erasure_master_key_file, "",
+    "File with the master keys that protect the keys of erasable topics: 64 hexadecimal digits "
+    "a line, as `openssl rand -hex 32` prints them. The first line is the present key; others "
+    "are former ones, needed until `eventhub erasures rewrap`. Without its keys, the hub does not "
+    "start once it has sealed data.");
+ABSL_FLAG(std::string, erasure_master_key_command, "",
+          "The same, printed by this command, which a shell runs when the hub starts.");
 ABSL_FLAG(std::string, restore_from_lake, "",
           "Do not serve: set up the data directory, which must be empty, from this lake, and exit. "
           "If it is interrupted, start it again. A data directory that is a backup of the hub that "
@@ -290,6 +299,25 @@ absl::Status CheckFlags() {
   return CheckPositive("producer_expiry", absl::GetFlag(FLAGS_producer_expiry));
 }
 
+absl::StatusOr<MasterKeys> MasterKeysFromFlags() {
+  const std::string file = absl::GetFlag(FLAGS_erasure_master_key_file);
+  const std::string command = absl::GetFlag(FLAGS_erasure_master_key_command);
+  if (!file.empty() && !command.empty()) {
+    return Invalid("erasure_master_key_command", "excludes --erasure_master_key_file");
+  }
+  absl::StatusOr<MasterKeys> keys;
+  if (!file.empty()) {
+    keys = ReadMasterKeyFile(file);
+  } else if (!command.empty()) {
+    keys = RunMasterKeyCommand(command);
+  } else {
+    return MasterKeys();
+  }
+  if (keys.ok()) return keys;
+  return Invalid(file.empty() ? "erasure_master_key_command" : "erasure_master_key_file",
+                 keys.status().message());
+}
+
 // What people find this hub by.
 std::string DescribeHost(const std::vector<std::string>& addresses) {
   char host[HOST_NAME_MAX + 1] = "";
@@ -410,6 +438,7 @@ absl::StatusOr<Config> ConfigFromFlags() {
   broker.maintenance->retention_interval = absl::GetFlag(FLAGS_retention_interval);
   broker.maintenance->compaction_interval = absl::GetFlag(FLAGS_compaction_interval);
   broker.maintenance->retention.producer_expiry = absl::GetFlag(FLAGS_producer_expiry);
+  ASSIGN_OR_RETURN(broker.master_keys, MasterKeysFromFlags());
   ConfigureLake(server);
   RETURN_IF_ERROR(PlanMemory(server));
   return config;

@@ -4,6 +4,7 @@
 
 #include "grpcpp/server_context.h"
 #include "server/core/base/errors.h"
+#include "server/core/erasure/open_events.h"
 #include "server/rpc/byte_buffers.h"
 #include "server/rpc/frame_encoder.h"
 #include "server/rpc/request_bounds.h"
@@ -110,7 +111,12 @@ void ConsumeStream::Poll() {
   ConsumeFrame frame;
   const size_t room = pools_.frames.Suggest(*this, session()->frame_bytes());
   const absl::StatusOr<ConsumerSession::Step> step = session()->Poll(&frame, room);
-  if (step.ok() && *step == ConsumerSession::Step::kFrame) return Send(std::move(frame), room);
+  if (step.ok() && *step == ConsumerSession::Step::kFrame) {
+    if (!MayBeSealed(pools_.keys, frame.deliveries)) return Send(std::move(frame), room);
+    return pools_.disk.Post([self = shared_from_this(), frame = std::move(frame), room]() mutable {
+      self->OpenAndSend(std::move(frame), room);
+    });
+  }
   if (step.ok() && *step == ConsumerSession::Step::kCold) return AwaitFrameMemory();
   if (!step.ok() || *step == ConsumerSession::Step::kEnd) EndWith(step.status());
   MutexLock lock(mutex_);
@@ -140,12 +146,24 @@ void ConsumeStream::Granted(size_t bytes) {
 void ConsumeStream::ReadCold(size_t room) {
   ConsumeFrame frame;
   session()->ReadCold(&frame, room);
-  if (!frame.empty()) return Send(std::move(frame), room);
+  if (!frame.empty()) return OpenAndSend(std::move(frame), room);
   pools_.frames.Return(*this);
   {
     MutexLock lock(mutex_);
     sending_ = false;
     woken_ = true;
+  }
+  Proceed();
+}
+
+void ConsumeStream::OpenAndSend(ConsumeFrame frame, size_t room) {
+  const absl::Status opened = OpenSealed(pools_.keys, &frame.deliveries, &frame.bytes);
+  if (opened.ok()) return Send(std::move(frame), room);
+  pools_.frames.Return(*this);
+  EndWith(opened);
+  {
+    MutexLock lock(mutex_);
+    sending_ = false;
   }
   Proceed();
 }

@@ -54,6 +54,8 @@ class ConsumeStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grp
   void CancelFrameMemoryWait();
   void Granted(size_t bytes) override;
   void ReadCold(size_t room);
+  // Opens sealed data first, which may read the disk.
+  void OpenAndSend(ConsumeFrame frame, size_t room);
   void Send(ConsumeFrame frame, size_t room);
   absl::AnyInvocable<void() &&> Eviction() override;
   void Evict();

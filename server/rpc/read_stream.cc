@@ -4,6 +4,7 @@
 
 #include "grpcpp/server_context.h"
 #include "server/core/base/errors.h"
+#include "server/core/erasure/open_events.h"
 #include "server/rpc/frame_encoder.h"
 #include "server/rpc/request_intake.h"
 #include "server/rpc/rpc_status.h"
@@ -49,7 +50,13 @@ void ReadStream::Advance() {
     if (!step.ok()) return End(step.status());
     switch (*step) {
       case TopicReader::Step::kFrame:
-        return Send(std::move(frame), room);
+        if (reader_->as_stored() || !MayBeSealed(pools_.keys, frame.deliveries)) {
+          return Send(std::move(frame), room);
+        }
+        return pools_.disk.Post(
+            [self = shared_from_this(), frame = std::move(frame), room]() mutable {
+              self->Continue(absl::OkStatus(), std::move(frame), room);
+            });
       case TopicReader::Step::kEnd:
         return End(absl::OkStatus());
       case TopicReader::Step::kCold:
@@ -107,7 +114,10 @@ void ReadStream::AbandonLakeRead() {
   }
 }
 
-void ReadStream::Continue(const absl::Status& status, Frame frame, size_t room) {
+void ReadStream::Continue(absl::Status status, Frame frame, size_t room) {
+  if (status.ok() && !reader_->as_stored()) {
+    status = OpenSealed(pools_.keys, &frame.deliveries, &frame.bytes);
+  }
   if (!status.ok()) return End(status);
   if (!frame.empty()) return Send(std::move(frame), room);
   pools_.frames.Return(*this);

@@ -7,6 +7,7 @@
 #include "eventhub/v1/hub.pb.h"
 #include "grpcpp/support/byte_buffer.h"
 #include "grpcpp/support/server_callback.h"
+#include "server/core/erasure/key_ring.h"
 #include "server/core/read/frame_budget.h"
 #include "server/core/read/readers.h"
 #include "server/rpc/open_stream.h"
@@ -22,6 +23,7 @@ struct ReadPools {
   WorkPool& disk;  // Reads from the disk.
   WorkPool& lake;  // Reads from the lake, and waits for it.
   FrameBudget& frames;
+  KeyRing& keys;  // With which sealed data is opened.
 };
 
 // One read. It holds at most one frame: the next is made when gRPC has taken the last, from memory
@@ -71,7 +73,7 @@ class ReadStream final : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
   void ReadCold(size_t room);
   void ReadHistory(size_t room);
   // Sends what was read.
-  void Continue(const absl::Status& status, Frame frame, size_t room);
+  void Continue(absl::Status status, Frame frame, size_t room);
   // Ends the stream, if the job that reads from the lake can be abandoned.
   void AbandonLakeRead();
   // Sleeps until there is more to deliver; returns false if there is already.

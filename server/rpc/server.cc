@@ -18,6 +18,7 @@
 #include "server/rpc/admin_service.h"
 #include "server/rpc/allocator.h"
 #include "server/rpc/delayed_event_service.h"
+#include "server/rpc/erasure_service.h"
 #include "server/rpc/health_service.h"
 #include "server/rpc/hub_service.h"
 #include "server/rpc/link_service.h"
@@ -113,6 +114,7 @@ struct Server::Services {
   std::unique_ptr<AdminService> admin;
   std::unique_ptr<SubscriptionService> subscriptions;
   std::unique_ptr<DelayedEventService> delayed;
+  std::unique_ptr<ErasureService> erasures;
   std::unique_ptr<RouteService> routes;
   std::unique_ptr<LinkService> links;
   std::unique_ptr<LinkManager> link_manager;  // Null until the server serves.
@@ -145,7 +147,8 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(ServerOptions options) {
   }
   services.hub = std::make_unique<HubService>(
       *services.broker, services.limits,
-      ReadPools{services.wake_pool, services.disk_pool, services.lake_pool, services.frames},
+      ReadPools{services.wake_pool, services.disk_pool, services.lake_pool, services.frames,
+                services.broker->keys()},
       services.registry, services.calls);
   services.admin = std::make_unique<AdminService>(
       *services.broker, services.calls,
@@ -156,6 +159,8 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(ServerOptions options) {
       services.broker->subscriptions(), services.disk_pool, services.calls);
   services.delayed = std::make_unique<DelayedEventService>(services.broker->delayed(),
                                                            services.disk_pool, services.calls);
+  services.erasures = std::make_unique<ErasureService>(services.broker->erasures(),
+                                                       services.disk_pool, services.calls);
   services.routes = std::make_unique<RouteService>(services.broker->routes(), services.calls);
   services.links = std::make_unique<LinkService>(services.broker->links(), services.calls);
   services.topologies =
@@ -219,6 +224,7 @@ absl::Status Server::Listen(const ServerOptions& options) {
   };
   add(*services_->hub, v1::EventHubService::service_full_name());
   add(*services_->admin, v1::AdminService::service_full_name());
+  add(*services_->erasures, v1::ErasureService::service_full_name());
   add(*services_->subscriptions, v1::SubscriptionService::service_full_name());
   add(*services_->delayed, v1::DelayedEventService::service_full_name());
   add(*services_->routes, v1::RouteService::service_full_name());

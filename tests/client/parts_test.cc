@@ -59,7 +59,7 @@ TEST(ErrorTest, InfoSurvivesTheStatus) {
 
 // Each reason of the contract has an enumerator with the same number.
 TEST(ErrorTest, ReasonsMatchTheContract) {
-  EXPECT_EQ(static_cast<int>(ErrorReason::kArchiveBehind), v1::ErrorDetail::Reason_MAX);
+  EXPECT_EQ(static_cast<int>(ErrorReason::kNoMasterKey), v1::ErrorDetail::Reason_MAX);
   EXPECT_EQ(static_cast<int>(ErrorReason::kLakeUnavailable),
             v1::ErrorDetail::REASON_LAKE_UNAVAILABLE);
   EXPECT_EQ(static_cast<int>(ErrorReason::kLakeDamaged), v1::ErrorDetail::REASON_LAKE_DAMAGED);

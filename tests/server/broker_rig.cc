@@ -34,6 +34,7 @@ absl::Status BrokerRig::Open() {
   options.pending_bytes = pending_bytes;
   options.request_bytes = request_bytes;
   options.reader_bytes = reader_bytes;
+  options.master_keys = master_keys;
   options.maintenance = maintenance;
   options.archive = archive;
   if (!real_time) options.clock = &clock;

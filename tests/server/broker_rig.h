@@ -68,6 +68,7 @@ class BrokerRig {
   size_t request_bytes = size_t{128} << 20;
   size_t reader_bytes = size_t{128} << 20;
   std::optional<MaintenanceOptions> maintenance;
+  MasterKeys master_keys;                 // None unless a test sets it.
   std::optional<ArchiveOptions> archive;  // No lake unless a test sets it.
   std::function<void(const Caller&, absl::string_view)> on_admin_change = [](const auto&, auto) {};
   // Uses the machine's clock instead of `clock`; leases and delays then end automatically.

@@ -43,6 +43,7 @@ Examples:
   eventhub topics create bus --retention=none        a pure bus: routes copy its events to others
   eventhub topics create prices --retention=latest-per-key   state: the last event of each key
   eventhub topics create billing --max-bytes=10GiB --refuse-when-full --deduplicate=1d
+  eventhub topics create customers --erasable=on     data of a person can be erased
   eventhub topics create orders --if-not-exists)";
 
 constexpr char kListTopicExamples[] = R"(
@@ -235,6 +236,13 @@ void AddTopicFlags(CLI::App& command, TopicFlags& flags) {
           "default")
       ->check(OneOf({"on", "off"}))
       ->type_name("on|off");
+  command
+      .add_option_function<std::string>(
+          "--erasable", [&update](const std::string& text) { update.erasable = text == "on"; },
+          "Seal the data of events with the attribute datasubject, so that `eventhub erase` can "
+          "erase it; off by default")
+      ->check(OneOf({"on", "off"}))
+      ->type_name("on|off");
   AddParsedOption(
       command, "--durability", &update.default_durability, ParseDurability,
       "For events published without one: synced survives a power loss, written a crash of the hub",
@@ -254,7 +262,7 @@ bool ChangesNothing(const client::TopicUpdate& update) {
   return !any(update.partitions, update.max_age, update.max_bytes, update.keep_until_acked,
               update.keep_until_acked_max_bytes, update.default_durability, update.max_event_bytes,
               update.description, update.keep_nothing, update.refuse_when_full,
-              update.deduplication_window, update.latest_per_key, update.archive);
+              update.deduplication_window, update.latest_per_key, update.archive, update.erasable);
 }
 
 // Copies the fields that `update` sets to `topic`.
@@ -271,6 +279,7 @@ void ApplyUpdate(const client::TopicUpdate& update, client::Topic* topic) {
   SetIfGiven(update.refuse_when_full, &topic->refuse_when_full);
   SetIfGiven(update.deduplication_window, &topic->deduplication_window);
   SetIfGiven(update.archive, &topic->archive);
+  SetIfGiven(update.erasable, &topic->erasable);
   if (update.latest_per_key) topic->latest_per_key = update.latest_per_key;
 }
 

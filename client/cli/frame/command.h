@@ -38,6 +38,8 @@ struct Context {
 void AddTopicsCommand(CLI::App& app, Context& context);
 void AddPublishCommand(CLI::App& app, Context& context);
 void AddDelayedCommand(CLI::App& app, Context& context);
+void AddEraseCommand(CLI::App& app, Context& context);
+void AddErasuresCommand(CLI::App& app, Context& context);
 void AddLakeCommand(CLI::App& app, Context& context);
 void AddLinksCommand(CLI::App& app, Context& context);
 void AddOutboxCommand(CLI::App& app, Context& context);

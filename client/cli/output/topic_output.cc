@@ -72,6 +72,7 @@ Json TopicJson(const client::Topic& topic) {
   json["default_durability"] = std::string(DurabilityName(topic.default_durability));
   json["max_event_bytes"] = topic.max_event_bytes;
   json["archive"] = topic.archive;
+  json["erasable"] = topic.erasable;
   json["description"] = topic.description;
   json["create_time"] = FormatMoment(topic.create_time);
   return json;
@@ -130,6 +131,7 @@ Fields TopicFields(const client::Topic& topic) {
           {"archive", topic.keep_nothing ? "-"
                       : topic.archive    ? "if the hub has a lake"
                                          : "off"},
+          {"erasable", topic.erasable ? "events with a datasubject" : "no"},
           {"description", Printable(topic.description)},
           {"created", FormatSecond(topic.create_time)}};
 }

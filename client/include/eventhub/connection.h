@@ -17,6 +17,7 @@
 #include "eventhub/connection/consume_streams.h"
 #include "eventhub/connection/dead_letter_calls.h"
 #include "eventhub/connection/delayed_event_calls.h"
+#include "eventhub/connection/erasure_calls.h"
 #include "eventhub/connection/health_calls.h"
 #include "eventhub/connection/latest_calls.h"
 #include "eventhub/connection/link_calls.h"
@@ -73,6 +74,7 @@ class Connection {
   virtual RouteCalls& routes();
   virtual LinkCalls& links();
   virtual DelayedEventCalls& delayed_events();
+  virtual ErasureCalls& erasures();
   virtual TopologyCalls& topology();
   virtual HealthCalls& health();
 

@@ -66,6 +66,7 @@ enum class ErrorReason {
   kReplayInProgress = 46,        // Another replay, with another filter, is not done.
   kNotArchived = 50,             // The hub's lake lacks events that would be lost.
   kArchiveBehind = 51,           // No room for events until the hub's lake has earlier ones.
+  kNoMasterKey = 52,             // The hub cannot seal the data of events about a subject.
 };
 
 // The reason's name in the contract without its prefix, e.g. "TOPIC_NOT_FOUND"; "UNSPECIFIED" for

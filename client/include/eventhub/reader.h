@@ -62,6 +62,9 @@ struct ReaderOptions {
   // the log, while Next waits. Costs a small response where there would be none.
   bool report_passed = false;
 
+  // Deliver sealed data as it is stored, encrypted; see eventhub/v1/erasure.proto.
+  bool as_stored = false;
+
   // The delays between attempts to reconnect.
   RetryOptions retry{};
 

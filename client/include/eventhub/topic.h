@@ -65,6 +65,10 @@ struct Topic {
   // Events are archived in the hub's lake, if it has one, and none is trimmed before. A topic that
   // keeps nothing is not archived.
   bool archive = true;
+  // The data of events with the attribute `datasubject` is sealed, and can be erased; see
+  // ErasureClient. For events published from then on. FAILED_PRECONDITION (kNoMasterKey) if the hub
+  // has no master key.
+  bool erasable = false;
   // Set by the hub.
   absl::Time create_time = absl::InfinitePast();
 };
@@ -84,6 +88,7 @@ struct TopicUpdate {
   std::optional<std::string> description{};
   std::optional<absl::Duration> deduplication_window{};  // 0: none.
   std::optional<bool> archive{};
+  std::optional<bool> erasable{};
 };
 
 // Dependents that are deleted together with a topic. A topic with dependents that are not named

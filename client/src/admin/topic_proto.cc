@@ -37,6 +37,7 @@ Topic FromProto(const v1::Topic& proto) {
     topic.deduplication_window = FromProto(proto.deduplication_window());
   }
   topic.archive = proto.archive() || !proto.has_archive();
+  topic.erasable = proto.erasable();
   if (proto.has_create_time()) topic.create_time = FromProto(proto.create_time());
   return topic;
 }
@@ -65,6 +66,7 @@ v1::Topic ToProto(const Topic& topic) {
     ToProto(topic.deduplication_window, *proto.mutable_deduplication_window());
   }
   if (!topic.archive) proto.set_archive(false);
+  proto.set_erasable(topic.erasable);
   return proto;
 }
 
@@ -128,6 +130,10 @@ v1::UpdateTopicRequest ToProto(const std::string& name, const TopicUpdate& updat
   if (update.archive) {
     topic.set_archive(*update.archive);
     mask.add_paths("archive");
+  }
+  if (update.erasable) {
+    topic.set_erasable(*update.erasable);
+    mask.add_paths("erasable");
   }
   return proto;
 }

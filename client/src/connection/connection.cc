@@ -25,6 +25,7 @@ DeadLetterCalls& Connection::dead_letters() { return Default<DeadLetterCalls>();
 RouteCalls& Connection::routes() { return Default<RouteCalls>(); }
 LinkCalls& Connection::links() { return Default<LinkCalls>(); }
 DelayedEventCalls& Connection::delayed_events() { return Default<DelayedEventCalls>(); }
+ErasureCalls& Connection::erasures() { return Default<ErasureCalls>(); }
 TopologyCalls& Connection::topology() { return Default<TopologyCalls>(); }
 HealthCalls& Connection::health() { return Default<HealthCalls>(); }
 

@@ -8,6 +8,7 @@
 #include "client/src/connection/grpc_caller.h"
 #include "client/src/connection/grpc_dead_letter_calls.h"
 #include "client/src/connection/grpc_delayed_event_calls.h"
+#include "client/src/connection/grpc_erasure_calls.h"
 #include "client/src/connection/grpc_health_calls.h"
 #include "client/src/connection/grpc_latest_calls.h"
 #include "client/src/connection/grpc_link_calls.h"
@@ -39,6 +40,7 @@ class GrpcConnection final : public Connection {
   RouteCalls& routes() override { return routes_; }
   LinkCalls& links() override { return links_; }
   DelayedEventCalls& delayed_events() override { return delayed_events_; }
+  ErasureCalls& erasures() override { return erasures_; }
   TopologyCalls& topology() override { return topology_; }
   HealthCalls& health() override { return health_; }
 
@@ -55,6 +57,7 @@ class GrpcConnection final : public Connection {
   GrpcRouteCalls routes_{caller_};
   GrpcLinkCalls links_{caller_};
   GrpcDelayedEventCalls delayed_events_{caller_};
+  GrpcErasureCalls erasures_{caller_};
   GrpcTopologyCalls topology_{caller_};
   GrpcHealthCalls health_{caller_};
   TimerThread timer_;

@@ -28,6 +28,7 @@ grpc::ByteBuffer ToRequest(const ReadSpec& spec) {
   request.set_max_response_bytes(spec.max_response_bytes);
   if (spec.filter) *request.mutable_filter() = spec.filter->proto();
   request.set_report_passed(spec.report_passed);
+  request.set_as_stored(spec.as_stored);
   const grpc::Slice slice(request.SerializeAsString());
   return grpc::ByteBuffer(&slice, 1);
 }

@@ -111,6 +111,7 @@ ReadSpec ReaderCore::MakeSpec() const {
   spec.max_response_bytes = options_.max_response_bytes;
   spec.filter = options_.filter;
   spec.report_passed = options_.report_passed;
+  spec.as_stored = options_.as_stored;
   return spec;
 }
 

@@ -510,6 +510,13 @@ absl::Status TooManyStreams(size_t most, absl::Duration retry_delay) {
               RetryAfter(retry_delay), ErrorDetail::REASON_TOO_MANY_STREAMS);
 }
 
+absl::Status NoMasterKey() {
+  return Make(absl::StatusCode::kFailedPrecondition,
+              "the hub has no master key, so it cannot seal the data of events about a subject: "
+              "start it with --erasure_master_key_file or --erasure_master_key_command",
+              {}, ErrorDetail::REASON_NO_MASTER_KEY);
+}
+
 absl::Status ShuttingDown(absl::Duration retry_delay) {
   return Make(absl::StatusCode::kUnavailable, "the hub is shutting down", RetryAfter(retry_delay),
               ErrorDetail::REASON_SHUTTING_DOWN);

@@ -116,6 +116,8 @@ absl::Status TooManyStreams(size_t most, absl::Duration retry_delay);
 // `pending_bytes` of the free ones are for data that was accepted and is still to be written.
 absl::Status DiskFull(uint64_t free_bytes, uint64_t pending_bytes, uint64_t wanted_bytes,
                       absl::Duration retry_delay);
+// The hub has no master key for the keys of subjects.
+absl::Status NoMasterKey();
 absl::Status ShuttingDown(absl::Duration retry_delay);
 
 // Whether a message is short enough to be sent unabridged.

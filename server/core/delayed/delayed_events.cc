@@ -12,6 +12,7 @@
 #include "server/core/base/errors.h"
 #include "server/core/base/field_checks.h"
 #include "server/core/base/stored_time.h"
+#include "server/core/erasure/open_events.h"
 #include "server/core/event/event_slice.h"
 #include "server/core/publish/delayed_record.h"
 #include "storage/base/await.h"
@@ -46,7 +47,8 @@ absl::StatusOr<int64_t> MicrosOf(const char* field, bool present,
   return std::max(micros, int64_t{0});
 }
 
-absl::Status Describe(const DelayedKey& key, absl::string_view value, v1::DelayedEvent* event) {
+absl::Status Describe(const DelayedKey& key, absl::string_view value, KeyRing* keys,
+                      v1::DelayedEvent* event) {
   ASSIGN_OR_RETURN(const DelayedRecord record, DelayedRecord::Decode(value));
   SlicedEvent sliced;
   const SharedBytes region = SharedBytes::Copy(record.event);
@@ -56,6 +58,7 @@ absl::Status Describe(const DelayedKey& key, absl::string_view value, v1::Delaye
                                               static_cast<int>(sliced.message.size()))) {
     return absl::DataLossError("a delayed event is damaged");
   }
+  RETURN_IF_ERROR(OpenSealed(keys, event->mutable_event()));
   event->set_delay_id(DelayIdOf(key));
   *event->mutable_due_time() = TimeUtil::MicrosecondsToTimestamp(key.due_micros);
   *event->mutable_accept_time() = TimeUtil::MicrosecondsToTimestamp(record.accept_micros);
@@ -292,7 +295,7 @@ absl::StatusOr<v1::ListDelayedEventsResponse> DelayedEvents::List(
                         bytes += value.size();
                         v1::DelayedEvent& event = *response.add_events();
                         if (key->due_micros <= now) event.set_refusal(refusal);
-                        damage = Describe(*key, value, &event);
+                        damage = Describe(*key, value, topic->keys(), &event);
                         return damage.ok();
                       }));
   RETURN_IF_ERROR(damage);

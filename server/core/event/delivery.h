@@ -26,6 +26,7 @@ struct Delivery {
   uint64_t lease_epoch = 0;  // Likewise.
   bool replayed = false;     // Likewise.
   uint64_t run = 0;          // Only for readers: see storage/run_history.h.
+  bool sealed = false;       // The data of some events may be sealed; see erasure/key_ring.h.
   bool redelivered = false;  // Only for consumers of subscriptions.
   // Likewise; the pipelines that a redriven event is for. Null: all.
   std::shared_ptr<const std::vector<std::string>> pipelines;

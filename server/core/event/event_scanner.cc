@@ -115,8 +115,14 @@ const char* CheckAttributeValue(absl::string_view bytes) {
   return field.ok() ? nullptr : kMalformed;
 }
 
+// The attributes that concern the sealing of an event's data.
+struct SealMarks {
+  bool subject = false;
+  bool sealed = false;
+};
+
 // Checks an entry of the map `attributes`.
-const char* CheckAttribute(absl::string_view bytes, EventRules rules) {
+const char* CheckAttribute(absl::string_view bytes, EventRules rules, SealMarks* marks) {
   wire::FieldReader field(bytes);
   absl::string_view name;
   while (field.Next()) {
@@ -134,6 +140,8 @@ const char* CheckAttribute(absl::string_view bytes, EventRules rules) {
     return "has a name with characters other than a-z and 0-9";
   }
   if (wire::IsReservedName(name)) return "has the name of an attribute that has its own field";
+  marks->subject |= name == kSubjectAttribute;
+  marks->sealed |= name == kSealedAttribute;
   return nullptr;
 }
 
@@ -148,6 +156,8 @@ struct Essentials {
   absl::string_view type;
   absl::string_view key;  // Empty: none.
   DelayFields delay;
+  SealMarks marks;
+  bool has_data = false;
 };
 
 const char* TooManyAttributes(EventRules rules) {
@@ -170,13 +180,14 @@ Fault CheckEvent(absl::string_view bytes, EventRules rules, Essentials* event) {
     const char* problem = nullptr;
     switch (number) {
       case Event::kDataFieldNumber:
+        event->has_data = !value.empty();
         break;
       case Event::kTimeFieldNumber:
         problem = CheckTimestamp(value);
         break;
       case Event::kAttributesFieldNumber:
-        problem =
-            ++attributes > max_attributes ? TooManyAttributes(rules) : CheckAttribute(value, rules);
+        problem = ++attributes > max_attributes ? TooManyAttributes(rules)
+                                                : CheckAttribute(value, rules, &event->marks);
         break;
       case Event::kPartitionKeyFieldNumber:
         event->key = value;
@@ -227,6 +238,13 @@ absl::Status ScanEvents(absl::string_view region, size_t max_event_bytes, bool k
     const DelayFields& delay = essentials.delay;
     if (delay.at || delay.after) {
       scan->delays.push_back({scan->count, begin, bytes, delay.after, delay.time.value()});
+    }
+    if (essentials.has_data && essentials.marks.subject) {
+      scan->subjects.push_back({scan->count, begin, bytes});
+    }
+    if (essentials.has_data && essentials.marks.sealed) {
+      if (!scan->sealed.has_value()) scan->sealed = scan->count;
+      scan->types.Add(kSealedMark);
     }
     ++scan->count;
     if (essentials.type != last_type && !scan->types.any()) {

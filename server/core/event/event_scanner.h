@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -45,12 +46,31 @@ struct ScannedDelay {
   absl::Duration time;
 };
 
+// An event about a person: it has the attribute `datasubject`.
+struct ScannedSubject {
+  uint32_t index;  // The index of the event.
+  uint32_t begin;  // In the region.
+  uint32_t bytes;  // Including tag and length.
+};
+
+// Event attributes with which the data of events is sealed; see erasure.proto.
+inline constexpr absl::string_view kSubjectAttribute = "datasubject";
+inline constexpr absl::string_view kSealedAttribute = "datasealed";
+inline constexpr absl::string_view kErasedAttribute = "dataerased";
+
+// The hash of the empty type, which no event has. In the summary of a batch it means that the data
+// of some event may be sealed.
+inline constexpr uint32_t kSealedMark = 0x38d394c2;
+
 struct EventScan {
   uint32_t count = 0;
   uint32_t keyed = 0;
   TypeSummary types;
   std::vector<ScannedEvent> events;  // Filled only on request.
   std::vector<ScannedDelay> delays;  // Few events have one.
+  std::vector<ScannedSubject> subjects;
+  // The index of the first event with sealed data.
+  std::optional<uint32_t> sealed;
 };
 
 // Scans a sequence of `repeated Event events = 15` fields. INVALID_ARGUMENT names the index of the

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "server/core/event/event_scanner.h"
+
 namespace eventhub {
 
 std::vector<EventRun> SplitIntoRuns(const SharedBytes& events, uint32_t count, size_t max_bytes) {
@@ -39,6 +41,7 @@ Delivery BatchSlicer::Slice(const RecordBatchPtr& batch, PartitionId partition, 
   slice.partition = partition;
   slice.base = std::max(batch->base, from);
   slice.append_micros = batch->header.append_micros;
+  slice.sealed = batch->header.types.MayHave({&kSealedMark, 1});
   const Offset end = std::min(batch->end(), to);
   if (slice.base == batch->base && end == batch->end() && batch->header.bytes <= max_bytes) {
     slice.count = batch->header.count;
@@ -80,6 +83,7 @@ Delivery FilterSlice(const Delivery& slice, const EventFilter* filter, size_t ma
   Delivery passed;
   passed.partition = slice.partition;
   passed.append_micros = slice.append_micros;
+  passed.sealed = slice.sealed;
   passed.run = slice.run;
   Offset at = slice.base;
   for (const SharedBytes& chunk : slice.events) {

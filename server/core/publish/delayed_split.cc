@@ -38,22 +38,23 @@ int64_t MicrosAtOrAfter(absl::Time time) {
 
 }  // namespace
 
-absl::StatusOr<SplitEvents> SplitDelayed(const PublishRequest& request, const EventScan& scan,
+absl::StatusOr<SplitEvents> SplitDelayed(const v1::PublishStreamRequest& head,
+                                         const SharedBytes& events, const EventScan& scan,
                                          absl::Time now) {
   SplitEvents split;
   DelayedRecord record;
   record.accept_micros = std::max(int64_t{0}, absl::ToUnixMicros(now));
-  if (request.head.has_partition()) record.partition = PartitionId(request.head.partition());
+  if (head.has_partition()) record.partition = PartitionId(head.partition());
   std::string region;
-  region.reserve(request.events.size());
+  region.reserve(events.size());
   std::string stripped;
-  const char* copied = request.events.data();  // All before this is processed.
+  const char* copied = events.data();  // All before this is processed.
   for (const ScannedDelay& delay : scan.delays) {
-    const char* const start = request.events.data() + delay.begin;
+    const char* const start = events.data() + delay.begin;
     region.append(copied, start);
     copied = start + delay.bytes;
     const char* const field = delay.relative ? "deliver_after" : "deliver_at";
-    if (request.head.has_expected_offset()) {
+    if (head.has_expected_offset()) {
       return InvalidEvent(delay.index, field, "cannot be used with expected_offset");
     }
     const absl::Time due = (delay.relative ? now : absl::UnixEpoch()) + delay.time;
@@ -61,7 +62,7 @@ absl::StatusOr<SplitEvents> SplitDelayed(const PublishRequest& request, const Ev
       return InvalidEvent(delay.index, field, "is more than 366 days ahead");
     }
     SlicedEvent event;
-    EventWalker(request.events.Sub(absl::string_view(start, delay.bytes))).Next(&event);
+    EventWalker(events.Sub(absl::string_view(start, delay.bytes))).Next(&event);
     stripped.clear();
     AppendStripped(event.message, &stripped);
     if (due <= now) {
@@ -72,7 +73,7 @@ absl::StatusOr<SplitEvents> SplitDelayed(const PublishRequest& request, const Ev
     split.later.push_back(
         {delay.index, MicrosAtOrAfter(due), record.Encode(), IdentityOf(event.message)});
   }
-  region.append(copied, request.events.data() + request.events.size());
+  region.append(copied, events.data() + events.size());
   split.now = SharedBytes::Copy(region);
   return split;
 }

@@ -21,10 +21,11 @@ struct SplitEvents {
   std::vector<DelayedEvent> later;
 };
 
-// Splits valid events, some of which have a delivery time according to `scan`. Removes the delivery
-// time from all; an event whose time has passed is appended now. INVALID_ARGUMENT names an event
-// that is delayed too far.
-absl::StatusOr<SplitEvents> SplitDelayed(const PublishRequest& request, const EventScan& scan,
+// Splits the valid events of a request, some of which have a delivery time according to `scan`.
+// Removes the delivery time from all; an event whose time has passed is appended now.
+// INVALID_ARGUMENT names an event that is delayed too far.
+absl::StatusOr<SplitEvents> SplitDelayed(const v1::PublishStreamRequest& head,
+                                         const SharedBytes& events, const EventScan& scan,
                                          absl::Time now);
 
 }  // namespace eventhub

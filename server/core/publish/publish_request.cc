@@ -8,6 +8,7 @@
 #include "proto/wire/fields.h"
 #include "proto/wire/writer.h"
 #include "server/core/base/errors.h"
+#include "server/core/erasure/open_events.h"
 #include "server/core/event/event_scanner.h"
 #include "server/core/event/event_slice.h"
 #include "server/core/publish/delayed_split.h"
@@ -26,6 +27,7 @@ constexpr size_t kMaxBatchBytes = CommitBuilder::kMaxBatchBytes;
 // thread, in the write and in the answer.
 constexpr size_t kDelayedEventBytes = 384;
 constexpr size_t kIdentityBytes = 256;
+constexpr size_t kSealedEventBytes = 512;
 
 // What a record adds to a commit besides the first of a request. It stands for the time that it
 // takes, so that a commit has at most some thousands, and who adds many pays for them in turns.
@@ -128,10 +130,24 @@ absl::Status TakeMemory(size_t bytes, const Topic& topic, CheckedPublish* publis
                                      : CopiesInFlight(topic.name(), kCopiesRetry);
 }
 
+// Seals the data of events about subjects, and scans the events again.
+absl::Status SealEvents(const Topic& topic, bool keys, SharedBytes* events, EventScan* scan,
+                        CheckedPublish* publish) {
+  if (topic.keys() == nullptr) return NoMasterKey();
+  RETURN_IF_ERROR(
+      TakeMemory(events->size() + scan->subjects.size() * kSealedEventBytes, topic, publish));
+  ASSIGN_OR_RETURN(SealedRegion sealed,
+                   SealSubjects(*topic.keys(), events->view(), scan->subjects));
+  *events = std::move(sealed.events);
+  publish->keys = std::move(sealed.keys);
+  *scan = EventScan();
+  return ScanEvents(events->view(), SIZE_MAX, keys, scan, EventRules::kStored);
+}
+
 // `scan` is that of the events that are not delayed, of `total`.
 size_t CountRecords(const CheckedPublish& publish, const v1::Topic& settings, const EventScan& scan,
                     size_t total) {
-  size_t records = publish.appends.size() + publish.delayed.size();
+  size_t records = publish.appends.size() + publish.delayed.size() + publish.keys.size();
   if (settings.retention().has_latest_per_key()) records += scan.keyed;
   if (settings.has_deduplication_window()) records += total;
   if (publish.routes == nullptr) return records;
@@ -198,16 +214,23 @@ absl::StatusOr<CheckedPublish> CheckPublish(const PublishRequest& request, Topic
   checked.accepted = request.accepted;
   checked.memory = CopyMemory::Lease(topic.copies());
   SharedBytes events = request.events;
+  if (scan.sealed.has_value()) {
+    return InvalidEvent(*scan.sealed, "attributes",
+                        "has datasealed, with which the hub marks data that it sealed itself");
+  }
+  if (!scan.subjects.empty() && view->settings->erasable()) {
+    RETURN_IF_ERROR(SealEvents(topic, by_key, &events, &scan, &checked));
+  }
   if (!scan.delays.empty()) {
     size_t bytes = scan.delays.size() * kDelayedEventBytes;
     for (const ScannedDelay& delay : scan.delays) bytes += delay.bytes;
     RETURN_IF_ERROR(TakeMemory(bytes, topic, &checked));
-    ASSIGN_OR_RETURN(SplitEvents split, SplitDelayed(request, scan, delayed.Now()));
+    ASSIGN_OR_RETURN(SplitEvents split, SplitDelayed(head, events, scan, delayed.Now()));
     events = std::move(split.now);
     checked.delayed = std::move(split.later);
     checked.delayed_table = &delayed;
     scan = EventScan();
-    RETURN_IF_ERROR(ScanEvents(events.view(), SIZE_MAX, by_key, &scan, rules));
+    RETURN_IF_ERROR(ScanEvents(events.view(), SIZE_MAX, by_key, &scan, EventRules::kStored));
   }
   checked.count = scan.count;
   checked.bytes = events.size();

@@ -10,6 +10,7 @@
 #include "absl/status/statusor.h"
 #include "eventhub/v1/hub.pb.h"
 #include "server/core/base/copy_memory.h"
+#include "server/core/erasure/key_ring.h"
 #include "server/core/event/event_scanner.h"
 #include "server/core/publish/deduplication.h"
 #include "server/core/route/route_plan.h"
@@ -67,6 +68,8 @@ struct CheckedPublish {
   std::unique_ptr<RequestIdentities> identities;  // Null: the topic does not deduplicate.
   v1::PublishResult result;                       // Complete, except what the commit determines.
   std::unique_ptr<RoutePlan> routes;              // Null if the topic has no routes.
+  // With which data of the events is sealed; the commit saves those that are new.
+  std::vector<std::shared_ptr<DataKey>> keys;
 };
 
 // The bytes that a checked request adds to a commit.

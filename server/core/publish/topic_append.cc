@@ -85,6 +85,7 @@ void ApplyAppend(TopicAppend& append, CommitBuilder& commit) {
   CheckedPublish& publish = append.publish;
   v1::PublishResult& result = publish.result;
   append.unkept = append.topic->keeps_nothing();
+  for (const std::shared_ptr<DataKey>& key : publish.keys) append.topic->keys()->Save(*key, commit);
   if (publish.identities != nullptr) LeaveOutDuplicates(append, commit);
   for (PartitionAppend& run : append.publish.appends) {
     const uint32_t partition = run.log->id().value();

@@ -11,6 +11,7 @@
 #include "proto/wire/event_rules.h"
 #include "server/core/base/errors.h"
 #include "server/core/base/timestamps.h"
+#include "server/core/erasure/open_events.h"
 #include "server/core/event/event_slice.h"
 #include "server/core/topic/latest_table.h"
 #include "server/core/topic/start_position.h"
@@ -79,6 +80,7 @@ absl::StatusOr<v1::GetLatestResponse> ReadLatest(const v1::GetLatestRequest& req
     absl::StatusOr<v1::GetLatestResponse> response = ReadAt(latest, log, store);
     if (response.ok()) {
       if (response->event().data().empty()) return KeyNotFound(topic.name(), request.key());
+      RETURN_IF_ERROR(OpenSealed(topic.keys(), response->mutable_event()));
       return response;
     }
     if (topic.closing()) return TopicBeingDeleted(topic.name());

@@ -49,6 +49,7 @@ TopicReader::TopicReader(const v1::ReadRequest& request, std::shared_ptr<Topic> 
       all_partitions_(request.partitions().empty()),
       follow_(request.follow()),
       report_passed_(request.report_passed()),
+      as_stored_(request.as_stored()),
       max_bytes_(request.max_response_bytes() != 0 ? request.max_response_bytes()
                                                    : kDefaultResponseBytes),
       stop_(request.has_stop_offset() ? Offset(request.stop_offset()) : Offset::Max()),

@@ -82,6 +82,8 @@ class TopicReader {
 
   // The frame size that the request asks for. A frame exceeds it only if it holds a single event.
   size_t frame_bytes() const { return max_bytes_; }
+  // Whether sealed data is to be delivered as it is.
+  bool as_stored() const { return as_stored_; }
 
   // Fills an empty frame from memory, as far as possible, up to `max_bytes`. Never blocks.
   // NOT_FOUND: the topic was deleted. OUT_OF_RANGE: the next event was trimmed.
@@ -176,6 +178,7 @@ class TopicReader {
   const bool all_partitions_;
   const bool follow_;
   const bool report_passed_;
+  const bool as_stored_;
   const size_t max_bytes_;
   size_t room_ = 0;    // The size limit of the current frame.
   const Offset stop_;  // For each partition; exclusive.

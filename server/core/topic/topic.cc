@@ -13,10 +13,11 @@ constexpr uint64_t kKeylessBytesPerTurn = uint64_t{64} << 10;
 }  // namespace
 
 Topic::Topic(TopicId id, std::string name, const LogStore& store, MemoryMeter* producers,
-             CopyMemory* copies, bool has_lake)
+             CopyMemory* copies, bool has_lake, KeyRing* keys)
     : id_(id),
       name_(std::move(name)),
       copies_(copies),
+      keys_(keys),
       archive_hold_(has_lake),
       view_(std::make_shared<TopicView>()),
       producers_(store, id, producers),

@@ -20,6 +20,7 @@
 
 namespace eventhub {
 
+class KeyRing;
 class RouteSet;
 
 // One copy, shared by all users.
@@ -51,9 +52,9 @@ struct TopicCounters {
 class Topic {
  public:
   // These, if any, count the memory of producers, and what requests take until they are committed.
-  // `has_lake`: whether the hub archives topics.
+  // `has_lake`: whether the hub archives topics. `keys`: those of subjects; see erasure/key_ring.h.
   Topic(TopicId id, std::string name, const LogStore& store, MemoryMeter* producers = nullptr,
-        CopyMemory* copies = nullptr, bool has_lake = false);
+        CopyMemory* copies = nullptr, bool has_lake = false, KeyRing* keys = nullptr);
 
   Topic(const Topic&) = delete;
   Topic& operator=(const Topic&) = delete;
@@ -63,6 +64,8 @@ class Topic {
   TopicCounters& counters() { return counters_; }
   // Counts what requests to the topic take until they are committed; null: they are not limited.
   CopyMemory* copies() const { return copies_; }
+  // Null in some tests: nothing is sealed.
+  KeyRing* keys() const { return keys_; }
 
   std::shared_ptr<const TopicView> view() const;
 
@@ -158,6 +161,7 @@ class Topic {
   const TopicId id_;
   const std::string name_;
   CopyMemory* const copies_;
+  KeyRing* const keys_;
   Watermark mark_;
   TopicCounters counters_;
   std::atomic<bool> deleted_{false};

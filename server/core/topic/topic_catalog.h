@@ -29,8 +29,11 @@ class TopicCatalog {
 
   // Creates a topic that is not in the catalog yet.
   std::shared_ptr<Topic> Make(TopicId id, const std::string& name, const LogStore& store) const {
-    return std::make_shared<Topic>(id, name, store, producers_, copies_, has_lake_);
+    return std::make_shared<Topic>(id, name, store, producers_, copies_, has_lake_, keys_);
   }
+
+  // The keys of subjects, for all topics. Call it before the first topic is made.
+  void SetKeys(KeyRing* keys) { keys_ = keys; }
 
   // Reads all topics from the store.
   absl::Status Load(const LogStore& store);
@@ -59,6 +62,7 @@ class TopicCatalog {
   MemoryMeter* const producers_;
   CopyMemory* const copies_;
   const bool has_lake_;
+  KeyRing* keys_ = nullptr;
   mutable Mutex mutex_;
   absl::btree_map<std::string, std::shared_ptr<Topic>> topics_ ABSL_GUARDED_BY(mutex_);
   absl::flat_hash_map<TopicId, std::shared_ptr<Topic>> by_id_ ABSL_GUARDED_BY(mutex_);

@@ -122,6 +122,7 @@ absl::StatusOr<v1::Topic> NewTopicSettings(const v1::Topic& asked, const TopicLi
   DropUnknownFields(topic);
   RETURN_IF_ERROR(Check(topic));
   RETURN_IF_ERROR(CheckEventBytes(topic.max_event_bytes(), limits));
+  if (topic.erasable() && !limits.can_seal) return NoMasterKey();
   return topic;
 }
 
@@ -175,6 +176,8 @@ absl::StatusOr<v1::Topic> ChangedTopicSettings(const v1::Topic& current, const v
     } else if (path == "archive") {
       topic.clear_archive();
       if (asked.has_archive()) topic.set_archive(asked.archive());
+    } else if (path == "erasable") {
+      topic.set_erasable(asked.erasable());
     } else {
       return InvalidField("update_mask", absl::StrCat("names ", path, ", which cannot be changed"));
     }
@@ -189,6 +192,7 @@ absl::StatusOr<v1::Topic> ChangedTopicSettings(const v1::Topic& current, const v
   if (topic.max_event_bytes() != current.max_event_bytes()) {
     RETURN_IF_ERROR(CheckEventBytes(topic.max_event_bytes(), limits));
   }
+  if (topic.erasable() && !current.erasable() && !limits.can_seal) return NoMasterKey();
   return topic;
 }
 

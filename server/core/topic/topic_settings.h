@@ -21,6 +21,8 @@ inline constexpr uint32_t kMaxMaxEventBytes = 16u << 20;
 struct TopicLimits {
   // A topic must not accept events that no request can carry.
   uint32_t max_event_bytes = kMaxMaxEventBytes;
+  // The hub has a master key, so topics may be erasable.
+  bool can_seal = false;
 };
 
 // The limits of a hub that accepts requests of up to `max_request_bytes`: part of each request is
@@ -28,7 +30,7 @@ struct TopicLimits {
 TopicLimits TopicLimitsFor(size_t max_request_bytes);
 
 // Returns the settings of a new topic: `asked`, checked, with defaults filled in. INVALID_ARGUMENT
-// names the field.
+// names the field. FAILED_PRECONDITION: the topic is to be erasable, and the hub cannot seal.
 absl::StatusOr<v1::Topic> NewTopicSettings(const v1::Topic& asked, const TopicLimits& limits,
                                            absl::Time now);
 

@@ -27,6 +27,7 @@ struct ReadSpec {
   uint32_t max_response_bytes = 0;
   std::optional<Filter> filter{};
   bool report_passed = false;
+  bool as_stored = false;
 };
 
 // One Read call. Read must be called by one thread at a time; Cancel may be called by any thread.

@@ -33,6 +33,7 @@ class MockConnection : public Connection,
                        public RouteCalls,
                        public LinkCalls,
                        public DelayedEventCalls,
+                       public ErasureCalls,
                        public TopologyCalls,
                        public HealthCalls {
  public:
@@ -48,6 +49,7 @@ class MockConnection : public Connection,
   RouteCalls& routes() override { return *this; }
   LinkCalls& links() override { return *this; }
   DelayedEventCalls& delayed_events() override { return *this; }
+  ErasureCalls& erasures() override { return *this; }
   TopologyCalls& topology() override { return *this; }
   HealthCalls& health() override { return *this; }
 
@@ -179,6 +181,12 @@ class MockConnection : public Connection,
               (const std::string& topic, const DueRange& range, uint32_t page_size,
                const std::string& page_token, absl::Duration timeout),
               (override));
+  MOCK_METHOD(absl::StatusOr<Erasure>, EraseSubject,
+              (const std::string& subject, absl::Duration timeout), (override));
+  MOCK_METHOD(absl::StatusOr<Page<Erasure>>, ListErasures,
+              (uint32_t page_size, const std::string& page_token, absl::Duration timeout),
+              (override));
+  MOCK_METHOD(absl::StatusOr<uint64_t>, RewrapKeys, (absl::Duration timeout), (override));
   MOCK_METHOD(absl::StatusOr<uint32_t>, CancelDelayedEvents,
               (const std::string& topic, const std::vector<std::string>& delay_ids,
                absl::Duration timeout),

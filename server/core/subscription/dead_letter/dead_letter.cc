@@ -110,6 +110,7 @@ absl::StatusOr<RecordBatchPtr> BatchOfDeadLetter(const LoggedEvent& letter, Offs
   batch->header.count = 1;
   batch->header.bytes = static_cast<uint32_t>(batch->chunks.front().size());
   batch->header.append_micros = letter.append_micros;
+  batch->header.types = TypeSummary::Any();
   return RecordBatchPtr(std::move(batch));
 }
 

@@ -12,6 +12,7 @@
 #include "server/core/base/errors.h"
 #include "server/core/base/stored_time.h"
 #include "server/core/base/timestamps.h"
+#include "server/core/erasure/open_events.h"
 #include "server/core/subscription/cursor/cursor_records.h"
 #include "server/core/subscription/dead_letter/dead_letter.h"
 #include "server/core/subscription/dead_letter/fault_records.h"
@@ -402,6 +403,9 @@ class LetterSearch {
         return absl::OkStatus();
       }
       if (query_.with_events) {
+        if (query_.with_data && found.event.has_value()) {
+          RETURN_IF_ERROR(OpenSealed(subscription_.topic()->keys(), &*found.event));
+        }
         page_.letters.push_back(Describe(context_.topics, subscription_, letter,
                                          std::move(found.event), query_.with_data));
         budget_.Take(page_.letters.back().ByteSizeLong());

@@ -85,6 +85,7 @@ Offset EventDelivery::DeliverChosen(const DeliveryJob& job, const Delivery& slic
       if (run.count == 0) return;
       run.partition = slice.partition;
       run.append_micros = slice.append_micros;
+      run.sealed = slice.sealed;
       run.events.push_back(chunk.Sub(absl::string_view(begin, run.bytes)));
       DeliverRun(job, std::exchange(run, Delivery()));
     };
@@ -165,6 +166,7 @@ void EventDelivery::AddToFrame(Delivery run, ConsumeFrame* frame) {
         SamePipelines(last.pipelines, run.pipelines)) {
       last.count += run.count;
       last.bytes += run.bytes;
+      last.sealed |= run.sealed;
       std::move(run.events.begin(), run.events.end(), std::back_inserter(last.events));
       return;
     }

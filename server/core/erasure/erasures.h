@@ -1,0 +1,55 @@
+// The facade of erasure: ErasureService, without the network.
+#pragma once
+
+#include <string>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "eventhub/v1/erasure.pb.h"
+#include "server/core/base/admin_log.h"
+#include "server/core/base/caller.h"
+#include "server/core/erasure/key_ring.h"
+#include "storage/base/clock.h"
+#include "storage/base/work_pool.h"
+#include "storage/log_store.h"
+#include "storage/log_writer.h"
+
+namespace eventhub {
+
+template <typename Response>
+using ErasureDone = absl::AnyInvocable<void(absl::StatusOr<Response>) &&>;
+
+// Thread-safe. Changes run one after another on a thread of this object, which waits for commits
+// and for the disk.
+class Erasures {
+ public:
+  // The arguments outlive this object.
+  Erasures(KeyRing& keys, LogStore& store, LogWriter& writer, const AdminLog& admin_log)
+      : keys_(keys), store_(store), writer_(writer), admin_log_(admin_log) {}
+
+  // Finishes the calls submitted so far. No call may follow.
+  void Stop() { pool_.Stop(); }
+
+  // See ErasureService.
+  void Erase(const Caller& caller, const v1::EraseSubjectRequest& request,
+             ErasureDone<v1::EraseSubjectResponse> done);
+  void Rewrap(const Caller& caller, ErasureDone<v1::RewrapKeysResponse> done);
+
+  // Reads the disk.
+  absl::StatusOr<v1::ListErasuresResponse> List(const Caller& caller,
+                                                const v1::ListErasuresRequest& request) const;
+
+ private:
+  absl::StatusOr<v1::EraseSubjectResponse> EraseNow(const Caller& caller,
+                                                    const std::string& subject_hash);
+  absl::StatusOr<v1::RewrapKeysResponse> RewrapNow(const Caller& caller);
+
+  KeyRing& keys_;
+  LogStore& store_;
+  LogWriter& writer_;
+  const AdminLog& admin_log_;
+  WorkPool pool_{1};  // Last: its thread uses the members above.
+};
+
+}  // namespace eventhub

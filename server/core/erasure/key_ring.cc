@@ -1,0 +1,160 @@
+#include "server/core/erasure/key_ring.h"
+
+#include <optional>
+
+#include "absl/strings/escaping.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "server/core/erasure/key_records.h"
+#include "storage/base/status_macros.h"
+#include "storage/key_codec.h"
+
+namespace eventhub {
+namespace {
+
+std::string KeyOfRecord(const KeyName& name) { return DataKeyKey(name.subject_hash(), name.id()); }
+
+}  // namespace
+
+std::shared_ptr<DataKey> RecentKeys::Find(absl::string_view text) {
+  const auto found = by_text_.find(text);
+  if (found == by_text_.end()) return nullptr;
+  order_.splice(order_.begin(), order_, found->second);
+  return found->second->second;
+}
+
+void RecentKeys::Add(std::string text, std::shared_ptr<DataKey> key) {
+  const auto found = by_text_.find(text);
+  if (found != by_text_.end()) order_.erase(found->second);
+  order_.emplace_front(text, std::move(key));
+  by_text_[std::move(text)] = order_.begin();
+  if (order_.size() <= limit_) return;
+  by_text_.erase(order_.back().first);
+  order_.pop_back();
+}
+
+void RecentKeys::Drop(absl::string_view prefix) {
+  for (auto key = order_.begin(); key != order_.end();) {
+    if (!absl::StartsWith(key->first, prefix)) {
+      ++key;
+      continue;
+    }
+    by_text_.erase(key->first);
+    key = order_.erase(key);
+  }
+}
+
+KeyRing::KeyRing(const LogStore& store, const Clock& clock, MasterKeys masters,
+                 size_t keys_in_memory)
+    : store_(store),
+      clock_(clock),
+      masters_(std::move(masters)),
+      sealing_(keys_in_memory),
+      opening_(keys_in_memory) {}
+
+absl::Status KeyRing::Load() {
+  std::string missing;
+  bool used = false;
+  RETURN_IF_ERROR(store_.Scan(Column::kMeta, kMasterKeyPrefix,
+                              [&](absl::string_view key, absl::string_view /*value*/) {
+                                used = true;
+                                const absl::string_view id = key.substr(kMasterKeyPrefix.size());
+                                if (!masters_.Has(id)) missing = absl::BytesToHexString(id);
+                                return missing.empty();
+                              }));
+  RETURN_IF_ERROR(store_.Scan(Column::kMeta, kErasedSubjectPrefix,
+                              [&](absl::string_view /*key*/, absl::string_view /*value*/) {
+                                used = true;
+                                return false;
+                              }));
+  if (!missing.empty()) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "the store has keys of subjects that are wrapped with the master key ", missing,
+        ", which is not among those of --erasure_master_key_file or --erasure_master_key_command"));
+  }
+  in_use_.store(used, std::memory_order_relaxed);
+  return absl::OkStatus();
+}
+
+std::shared_ptr<DataKey> KeyRing::KeyFor(absl::string_view subject) {
+  std::string hash = HashOfSubject(subject);
+  {
+    MutexLock lock(mutex_);
+    if (std::shared_ptr<DataKey> key = sealing_.Find(hash)) return key;
+  }
+  auto key = std::make_shared<DataKey>();
+  key->name.bytes = absl::StrCat(hash, RandomBytes(kDataKeyIdBytes));
+  key->key = SecretKey::Random();
+  DataKeyRecord record;
+  record.create_micros = absl::ToUnixMicros(clock_.Now());
+  record.wrapped = masters_.Wrap(key->key, KeyOfRecord(key->name));
+  key->record = record.Encode();
+  MutexLock lock(mutex_);
+  if (std::shared_ptr<DataKey> other = sealing_.Find(hash)) return other;
+  sealing_.Add(std::move(hash), key);
+  in_use_.store(true, std::memory_order_relaxed);
+  return key;
+}
+
+absl::StatusOr<KeyRing::Found> KeyRing::Find(const KeyName& name) {
+  uint64_t before;
+  {
+    MutexLock lock(mutex_);
+    if (std::shared_ptr<DataKey> key = opening_.Find(name.bytes)) return Found{std::move(key)};
+    before = erasures_;
+  }
+  const std::string stored_as = KeyOfRecord(name);
+  ASSIGN_OR_RETURN(const std::optional<std::string> value, store_.Get(Column::kMeta, stored_as));
+  if (!value.has_value()) {
+    ASSIGN_OR_RETURN(const std::optional<std::string> erased,
+                     store_.Get(Column::kMeta, ErasedSubjectKey(name.subject_hash())));
+    if (!erased.has_value()) return Found{};
+    ASSIGN_OR_RETURN(const ErasureRecord record, ErasureRecord::Decode(*erased));
+    return Found{nullptr, record.erase_micros};
+  }
+  ASSIGN_OR_RETURN(const DataKeyRecord record, DataKeyRecord::Decode(*value));
+  auto key = std::make_shared<DataKey>();
+  key->name = name;
+  ASSIGN_OR_RETURN(key->key, masters_.Unwrap(record.wrapped, stored_as));
+  MutexLock lock(mutex_);
+  if (erasures_ == before && being_erased_.empty()) opening_.Add(name.bytes, key);
+  return Found{std::move(key)};
+}
+
+void KeyRing::Save(DataKey& key, CommitBuilder& commit) {
+  if (key.record.empty()) return;
+  commit.Put(Column::kMeta, KeyOfRecord(key.name), key.record);
+  key.record.clear();
+  if (master_saved_) return;
+  // Before or with the first key: the next start has to ask for it.
+  commit.Put(Column::kMeta, MasterKeyKey(masters_.present_id()), "");
+  master_saved_ = true;
+}
+
+void KeyRing::BeginErasure(const std::string& subject_hash) {
+  MutexLock lock(mutex_);
+  sealing_.Drop(subject_hash);
+  being_erased_.insert(subject_hash);
+  ++erasures_;
+}
+
+void KeyRing::EndErasure(const std::string& subject_hash) {
+  MutexLock lock(mutex_);
+  opening_.Drop(subject_hash);
+  being_erased_.erase(subject_hash);
+  ++erasures_;
+  in_use_.store(true, std::memory_order_relaxed);
+}
+
+bool KeyRing::IsBeingErased(absl::string_view subject_hash) const {
+  MutexLock lock(mutex_);
+  return being_erased_.contains(subject_hash);
+}
+
+void KeyRing::ForgetOtherMasters(const std::vector<std::string>& ids, CommitBuilder& commit) {
+  commit.Put(Column::kMeta, MasterKeyKey(masters_.present_id()), "");
+  master_saved_ = true;
+  for (const std::string& id : ids) commit.Delete(Column::kMeta, MasterKeyKey(id));
+}
+
+}  // namespace eventhub

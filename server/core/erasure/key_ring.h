@@ -1,0 +1,117 @@
+// The data keys of subjects: those in use in memory, all of them, wrapped, in the store.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <list>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "server/core/erasure/master_keys.h"
+#include "server/core/erasure/sealed_event.h"
+#include "storage/base/clock.h"
+#include "storage/base/mutex.h"
+#include "storage/commit_builder.h"
+#include "storage/log_store.h"
+
+namespace eventhub {
+
+// A key of a subject.
+struct DataKey {
+  KeyName name;
+  SecretKey key;
+  // Commit thread only. The record to be written with the first event that is sealed with the key;
+  // empty if it is written.
+  std::string record;
+};
+
+// The keys used last, by text. Guarded by its owner.
+class RecentKeys {
+ public:
+  explicit RecentKeys(size_t limit) : limit_(limit) {}
+
+  // Null if there is none.
+  std::shared_ptr<DataKey> Find(absl::string_view text);
+  void Add(std::string text, std::shared_ptr<DataKey> key);
+  // Drops those whose text begins with `prefix`; takes the time to look at all.
+  void Drop(absl::string_view prefix);
+
+ private:
+  using Order = std::list<std::pair<std::string, std::shared_ptr<DataKey>>>;
+  const size_t limit_;
+  Order order_;  // The last used first.
+  absl::flat_hash_map<std::string, Order::iterator> by_text_;
+};
+
+// Sealing needs a key at once, on a thread that must not wait for the disk. So a subject gets a new
+// key whenever the ring does not have one in memory: after a start, or when so many other subjects
+// were sealed since that it was dropped. Erasing a subject destroys all its keys.
+//
+// Thread-safe, except where noted.
+class KeyRing {
+ public:
+  // The keys that are kept in memory for sealing, and as many for opening; about 250 bytes each.
+  static constexpr size_t kKeysInMemory = 16 << 10;
+
+  // The references outlive this object.
+  KeyRing(const LogStore& store, const Clock& clock, MasterKeys masters,
+          size_t keys_in_memory = kKeysInMemory);
+
+  // FAILED_PRECONDITION if the store has keys that none of the master keys can unwrap.
+  absl::Status Load();
+
+  const MasterKeys& masters() const { return masters_; }
+  const LogStore& store() const { return store_; }
+  // Whether there may be sealed data.
+  bool in_use() const { return in_use_.load(std::memory_order_relaxed); }
+
+  // A key with which to seal data of the subject. Save must be called in the commit of the event.
+  // Requires a master key. Does not touch the disk.
+  std::shared_ptr<DataKey> KeyFor(absl::string_view subject);
+
+  // Looked up: a key; if it is null, when the subject was erased; if that is -1, too, the store
+  // knows neither.
+  struct Found {
+    std::shared_ptr<DataKey> key;
+    int64_t erased_micros = -1;
+  };
+  // May read the disk. DATA_LOSS if the record is damaged.
+  absl::StatusOr<Found> Find(const KeyName& name);
+
+  // Commit thread: adds the key's record to the commit, unless an earlier one had it.
+  void Save(DataKey& key, CommitBuilder& commit);
+
+  // Commit thread: from now on the subject's data is sealed with a new key. Until EndErasure, which
+  // is called when the deletion of its keys is visible, no key of the subject is kept in memory.
+  void BeginErasure(const std::string& subject_hash);
+  void EndErasure(const std::string& subject_hash);
+  // Commit thread: between the two.
+  bool IsBeingErased(absl::string_view subject_hash) const;
+
+  // Commit thread: after the keys are wrapped with the present master key.
+  void ForgetOtherMasters(const std::vector<std::string>& ids, CommitBuilder& commit);
+
+ private:
+  const LogStore& store_;
+  const Clock& clock_;
+  const MasterKeys masters_;
+  std::atomic<bool> in_use_{false};
+  bool master_saved_ = false;  // Commit thread only: the present one is recorded as in use.
+
+  mutable Mutex mutex_;
+  RecentKeys sealing_ ABSL_GUARDED_BY(mutex_);  // By subject hash.
+  RecentKeys opening_ ABSL_GUARDED_BY(mutex_);  // By name.
+  absl::flat_hash_set<std::string> being_erased_ ABSL_GUARDED_BY(mutex_);
+  // Counts the changes of that set: what was read before one is not kept.
+  uint64_t erasures_ ABSL_GUARDED_BY(mutex_) = 0;
+};
+
+}  // namespace eventhub
