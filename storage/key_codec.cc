@@ -89,6 +89,7 @@ const absl::string_view kLinkPositionKeyPrefix = "k";
 const absl::string_view kDataKeyPrefix = "x";
 const absl::string_view kErasedSubjectPrefix = "y";
 const absl::string_view kMasterKeyPrefix = "z";
+const absl::string_view kChangedKeysPrefix = "j";
 
 void AppendBig16(std::string* to, uint16_t value) { AppendRaw(to, htobe16(value)); }
 void AppendBig32(std::string* to, uint32_t value) { AppendRaw(to, htobe32(value)); }
@@ -123,6 +124,20 @@ std::string ErasedSubjectKey(absl::string_view subject_hash) {
 }
 
 std::string MasterKeyKey(absl::string_view id) { return absl::StrCat(kMasterKeyPrefix, id); }
+
+std::string ChangedKeysKey(uint16_t part) {
+  std::string key(kChangedKeysPrefix);
+  AppendBig16(&key, part);
+  return key;
+}
+
+std::optional<uint16_t> ParseChangedKeysKey(absl::string_view key) {
+  if (key.size() != kChangedKeysPrefix.size() + sizeof(uint16_t) ||
+      !absl::StartsWith(key, kChangedKeysPrefix)) {
+    return std::nullopt;
+  }
+  return be16toh(LoadRaw<uint16_t>(key.data() + kChangedKeysPrefix.size()));
+}
 
 std::string TopicKey(TopicId topic) {
   std::string key(kTopicKeyPrefix);

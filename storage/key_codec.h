@@ -124,6 +124,11 @@ std::string MasterKeyKey(absl::string_view id);
 extern const absl::string_view kDataKeyPrefix;
 extern const absl::string_view kErasedSubjectPrefix;
 extern const absl::string_view kMasterKeyPrefix;
+// A part of the keys that the lake does not have as it is.
+std::string ChangedKeysKey(uint16_t part);
+extern const absl::string_view kChangedKeysPrefix;
+// Returns nullopt if `key` was not made by ChangedKeysKey.
+std::optional<uint16_t> ParseChangedKeysKey(absl::string_view key);
 
 // In column `cursors`: subscription | kind | fields of the kind. The numbers are part of the
 // format.

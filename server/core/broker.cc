@@ -96,8 +96,9 @@ absl::Status Broker::Start() {
   ASSIGN_OR_RETURN(const std::optional<absl::Time> noted, ReadNotedTime(*store_));
   clock_.Resume(noted);
   options_.topic_limits.can_seal = !options_.master_keys.empty();
-  keys_ = std::make_unique<KeyRing>(*store_, clock_, std::move(options_.master_keys));
+  keys_ = std::make_unique<KeyRing>(*store_, std::move(options_.master_keys));
   RETURN_IF_ERROR(keys_->Load());
+  if (options_.archive.has_value()) keys_->AwaitConfirmation();
   catalog_.SetKeys(keys_.get());
   topic_store_ = std::make_unique<TopicStore>(*store_, catalog_, cache_, options_.max_partitions,
                                               options_.topic_limits);
@@ -112,8 +113,9 @@ absl::Status Broker::Start() {
       *store_, cache_, clock_, metrics_,
       [this](const absl::Status& failure) { options_.on_writable_change(StoreFailed(failure)); });
   if (options_.archive.has_value()) {
-    archives_ = std::make_unique<Archives>(*options_.archive, catalog_, *store_, *writer_, clock_,
-                                           metrics_, [this] {
+    key_archive_ = std::make_unique<KeyArchive>(*keys_, *store_, *writer_);
+    archives_ = std::make_unique<Archives>(*options_.archive, catalog_, *key_archive_, *store_,
+                                           *writer_, clock_, metrics_, [this] {
                                              if (maintenance_ != nullptr) maintenance_->TrimSoon();
                                            });
     RETURN_IF_ERROR(archives_->Load());

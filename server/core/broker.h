@@ -14,6 +14,7 @@
 #include "eventhub/v1/admin.pb.h"
 #include "server/core/admin/topics.h"
 #include "server/core/archive/archives.h"
+#include "server/core/archive/key_archive.h"
 #include "server/core/base/admin_log.h"
 #include "server/core/base/caller.h"
 #include "server/core/base/copy_memory.h"
@@ -184,7 +185,8 @@ class Broker {
   std::unique_ptr<TopicStore> topic_store_;
   std::unique_ptr<RouteTable> route_table_;
   std::unique_ptr<LogWriter> writer_;
-  std::unique_ptr<Archives> archives_;  // Null without a lake.
+  std::unique_ptr<KeyArchive> key_archive_;  // Null without a lake.
+  std::unique_ptr<Archives> archives_;       // Null without a lake.
   std::unique_ptr<Erasures> erasures_;
   std::unique_ptr<Routes> routes_;
   std::unique_ptr<Subscriptions> subscriptions_;

@@ -144,6 +144,11 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(ServerOptions options) {
                                                       services.broker->history_memory()));
     services.broker->readers().SetHistory(*services.lake.history);
     services.broker->subscriptions().SetHistory(*services.lake.history, services.lake_pool);
+    const auto bring = [archives = services.broker->archives(), lake = services.lake.target.get()] {
+      return archives->BringKeys(*lake);
+    };
+    services.broker->erasures().SetLake(bring);
+    bring().IgnoreError();  // The archiver tries again.
   }
   services.hub = std::make_unique<HubService>(
       *services.broker, services.limits,

@@ -11,12 +11,14 @@
 #include "google/protobuf/util/message_differencer.h"
 #include "gtest/gtest.h"
 #include "server/core/erasure/erasures.h"
+#include "server/core/erasure/key_entries.h"
 #include "server/core/erasure/key_records.h"
 #include "server/core/erasure/master_keys.h"
 #include "server/core/erasure/open_events.h"
 #include "server/core/erasure/sealed_event.h"
 #include "server/core/event/event_scanner.h"
 #include "storage/key_codec.h"
+#include "tests/server/erasure_rig.h"
 #include "tests/server/route_rig.h"
 #include "tests/server/seeded.h"
 #include "tests/support/caller.h"
@@ -36,20 +38,6 @@ using ::testing::UnorderedElementsAre;
 const std::string kFirstKey(64, 'a');
 const std::string kSecondKey(64, 'b');
 
-MasterKeys Keys(const std::string& text) {
-  const absl::StatusOr<MasterKeys> keys = MasterKeys::Parse(text);
-  EXPECT_THAT(keys, IsOk());
-  return *keys;
-}
-
-v1::Event SubjectEvent(const std::string& id, const std::string& subject, const std::string& data,
-                       const std::string& key = "") {
-  v1::Event event = MakeEvent(id, key, data);
-  (*event.mutable_attributes())["datasubject"].set_string(subject);
-  (*event.mutable_attributes())["other"].set_string("value");
-  return event;
-}
-
 // ---- Keys
 
 TEST(MasterKeysTest, AreParsed) {
@@ -65,7 +53,7 @@ TEST(MasterKeysTest, AreParsed) {
 }
 
 TEST(MasterKeysTest, WrapKeys) {
-  const MasterKeys first = Keys(kFirstKey);
+  const MasterKeys first = MasterKeysOf(kFirstKey);
   const SecretKey key = SecretKey::Random();
   const std::string wrapped = first.Wrap(key, "context");
   EXPECT_EQ(wrapped.size(), MasterKeys::kWrappedBytes);
@@ -73,8 +61,8 @@ TEST(MasterKeysTest, WrapKeys) {
   ASSERT_OK_AND_ASSIGN(const SecretKey unwrapped, first.Unwrap(wrapped, "context"));
   EXPECT_EQ(unwrapped.view(), key.view());
   EXPECT_THAT(first.Unwrap(wrapped, "another"), StatusIs(StatusCode::kDataLoss));
-  EXPECT_THAT(Keys(kSecondKey).Unwrap(wrapped, "context"), StatusIs(StatusCode::kDataLoss));
-  EXPECT_THAT(Keys(kSecondKey + "\n" + kFirstKey).Unwrap(wrapped, "context"), IsOk());
+  EXPECT_THAT(MasterKeysOf(kSecondKey).Unwrap(wrapped, "context"), StatusIs(StatusCode::kDataLoss));
+  EXPECT_THAT(MasterKeysOf(kSecondKey + "\n" + kFirstKey).Unwrap(wrapped, "context"), IsOk());
   for (size_t i = 0; i < wrapped.size(); ++i) {
     std::string damaged = wrapped;
     damaged[i] = static_cast<char>(damaged[i] ^ 1);
@@ -84,7 +72,7 @@ TEST(MasterKeysTest, WrapKeys) {
 }
 
 TEST(KeyRecords, AreStoredInThisForm) {
-  DataKeyRecord key{0x0102030405060708, std::string(MasterKeys::kWrappedBytes, 'w')};
+  const DataKeyRecord key{0x0102030405060708, std::string(MasterKeys::kWrappedBytes, 'w')};
   const std::string value = key.Encode();
   EXPECT_EQ(value, std::string("\1\0\0\0\x08\7\6\5\4\3\2\1", 12) + key.wrapped);
   ASSERT_OK_AND_ASSIGN(const DataKeyRecord decoded, DataKeyRecord::Decode(value));
@@ -107,6 +95,18 @@ TEST(KeyRecords, AreStoredInThisForm) {
 }
 
 TEST(SealedEvent, MarkIsTheHashOfNoType) { EXPECT_EQ(HashOfType(""), kSealedMark); }
+
+TEST(KeyEntriesTest, RoundTrip) {
+  const KeyEntries entries = {
+      {"", ""}, {"a", std::string("\0", 1)}, {"b", std::string(70000, 'x')}};
+  const std::string text = EncodeEntries(entries);
+  ASSERT_OK_AND_ASSIGN(const KeyEntries read, DecodeEntries(text));
+  EXPECT_EQ(read, entries);
+  EXPECT_EQ(EncodeEntries({{"k", "v"}}), std::string("\1\0\0\0k\1\0\0\0v", 10));
+  for (const size_t size : {size_t{1}, size_t{7}, size_t{9}, text.size() - 1}) {
+    EXPECT_THAT(DecodeEntries(text.substr(0, size)), StatusIs(StatusCode::kDataLoss)) << size;
+  }
+}
 
 // ---- Events
 
@@ -208,75 +208,31 @@ TEST(SealedEvent, SubjectIsAString) {
 class ErasureTest : public testing::Test {
  protected:
   void SetUp() override {
-    rig_.master_keys = Keys(kFirstKey);
+    rig_.master_keys = MasterKeysOf(kFirstKey);
     ASSERT_THAT(rig_.Open(), IsOk());
-    CreateErasable("t");
-  }
-
-  void CreateErasable(const std::string& name, uint32_t partitions = 1) {
-    v1::Topic topic;
-    topic.set_name(name);
-    topic.set_partitions(partitions);
-    topic.set_erasable(true);
-    ASSERT_THAT(rig_.Create(topic), IsOk());
+    ASSERT_THAT(rig_.Create(ErasableTopic("t")), IsOk());
   }
 
   absl::StatusOr<v1::PublishResult> Publish(const std::vector<v1::Event>& events,
                                             const std::string& topic = "t") {
-    v1::PublishStreamRequest request;
-    request.set_topic(topic);
-    for (const v1::Event& event : events) *request.add_events() = event;
-    return rig_.Publish(request);
+    return PublishAll(rig_, topic, events);
   }
 
   // The events of a topic, as they are stored or delivered.
   std::vector<v1::Event> Read(const std::string& topic = "t", bool as_stored = false,
                               v1::ReadRequest request = {}) {
     request.set_topic(topic);
-    std::vector<v1::Event> events;
-    const auto reader = rig_.broker().readers().Open(kTester, request);
-    EXPECT_THAT(reader, IsOk());
-    for (;;) {
-      Frame frame;
-      const absl::StatusOr<TopicReader::Step> step = (*reader)->Poll(&frame);
-      EXPECT_THAT(step, IsOk());
-      if (!step.ok() || *step == TopicReader::Step::kEnd) return events;
-      if (*step == TopicReader::Step::kCold) {
-        EXPECT_THAT((*reader)->ReadCold(&frame), IsOk());
-      }
-      if (!as_stored) {
-        EXPECT_THAT(OpenSealed(rig_.broker().keys(), &frame.deliveries, &frame.bytes), IsOk());
-      }
-      size_t bytes = 0;
-      for (const Delivery& delivery : frame.deliveries) {
-        size_t of_delivery = 0;
-        for (const SharedBytes& chunk : delivery.events) {
-          v1::EventBatch batch;
-          EXPECT_TRUE(batch.ParseFromArray(chunk.data(), static_cast<int>(chunk.size())));
-          for (const v1::Event& event : batch.events()) events.push_back(event);
-          of_delivery += chunk.size();
-        }
-        EXPECT_EQ(of_delivery, delivery.bytes);
-        bytes += delivery.bytes;
-      }
-      EXPECT_EQ(bytes, frame.bytes);
-    }
+    const absl::StatusOr<std::vector<v1::Event>> events = ReadEvents(rig_, request, as_stored);
+    EXPECT_THAT(events, IsOk());
+    return events.ok() ? *events : std::vector<v1::Event>();
   }
 
   std::vector<std::string> DataIn(const std::string& topic = "t", bool as_stored = false) {
-    std::vector<std::string> data;
-    for (const v1::Event& event : Read(topic, as_stored)) data.push_back(event.data());
-    return data;
+    return DataOf(rig_, topic, as_stored);
   }
 
   absl::StatusOr<v1::Erasure> Erase(const std::string& subject) {
-    v1::EraseSubjectRequest request;
-    request.set_subject(subject);
-    std::promise<absl::StatusOr<v1::EraseSubjectResponse>> outcome;
-    rig_.broker().erasures().Erase(kTester, request,
-                                   [&](auto response) { outcome.set_value(std::move(response)); });
-    ASSIGN_OR_RETURN(const v1::EraseSubjectResponse response, outcome.get_future().get());
-    return response.erasure();
+    return EraseSubject(rig_, subject);
   }
 
   absl::StatusOr<uint64_t> Rewrap() {
@@ -372,21 +328,12 @@ TEST_F(ErasureTest, DestroysEveryKeyOfASubject) {
 TEST_F(ErasureTest, LeavesNoKeyInAFile) {
   ASSERT_THAT(Publish({SubjectEvent("a", "ann", "of ann"), SubjectEvent("b", "bob", "of bob")}),
               IsOk());
-  std::vector<std::string> keys;
-  // Closed and opened: a log file, and tables.
-  for (const std::string& subject : {std::string("ann"), std::string("bob")}) {
-    v1::Event stored = Read("t", true)[subject == "ann" ? 0 : 1];
-    const std::string& seal = stored.attributes().at("datasealed").binary();
-    keys.push_back(seal.substr(1, kSubjectHashBytes + kDataKeyIdBytes));
-  }
-  const LogStore& store = rig_.broker().keys().store();
   std::vector<std::string> wrapped;
-  for (const std::string& key : keys) {
-    ASSERT_OK_AND_ASSIGN(const auto record, store.Get(Column::kMeta, "x" + key));
-    ASSERT_TRUE(record.has_value());
-    wrapped.push_back(record->substr(12));
+  for (const v1::Event& stored : Read("t", true)) {
+    wrapped.push_back(StoredKeyOf(rig_, stored).substr(12));
     EXPECT_THAT(Files(), HasSubstr(wrapped.back()));
   }
+  ASSERT_EQ(wrapped.size(), 2u);
   ASSERT_THAT(Erase("ann"), IsOk());
   EXPECT_THAT(Files(), AllOf(Not(HasSubstr(wrapped[0])), HasSubstr(wrapped[1])));
   ASSERT_THAT(Publish({SubjectEvent("c", "ann", "after")}), IsOk());
@@ -528,16 +475,16 @@ TEST_F(ErasureTest, NeedsAMasterKey) {
   rig_.Close();
   rig_.master_keys = MasterKeys();
   EXPECT_THAT(rig_.Open(), StatusIs(StatusCode::kFailedPrecondition));
-  rig_.master_keys = Keys(kSecondKey);
+  rig_.master_keys = MasterKeysOf(kSecondKey);
   EXPECT_THAT(rig_.Open(), StatusIs(StatusCode::kFailedPrecondition));
-  rig_.master_keys = Keys(kFirstKey);
+  rig_.master_keys = MasterKeysOf(kFirstKey);
   ASSERT_THAT(rig_.Open(), IsOk());
   EXPECT_THAT(DataIn(), ElementsAre("of ann"));
 }
 
 TEST(ErasureWithoutMasterKey, RefusesErasableTopicsAndSubjects) {
   BrokerRig rig;
-  rig.master_keys = Keys(kFirstKey);
+  rig.master_keys = MasterKeysOf(kFirstKey);
   ASSERT_THAT(rig.Open(), IsOk());
   v1::Topic topic;
   topic.set_name("t");
@@ -572,15 +519,15 @@ TEST_F(ErasureTest, RewrapsKeysOnly) {
   const std::vector<std::string> stored = DataIn("t", true);
   EXPECT_EQ(Rewrap().value(), 0u);
   rig_.Close();
-  rig_.master_keys = Keys(kSecondKey + "\n" + kFirstKey);
+  rig_.master_keys = MasterKeysOf(kSecondKey + "\n" + kFirstKey);
   ASSERT_THAT(rig_.Open(), IsOk());
   EXPECT_THAT(DataIn(), ElementsAre("of ann", "of bob"));
   EXPECT_EQ(Rewrap().value(), 2u);
   EXPECT_EQ(Rewrap().value(), 0u);
   rig_.Close();
-  rig_.master_keys = Keys(kFirstKey);
+  rig_.master_keys = MasterKeysOf(kFirstKey);
   EXPECT_THAT(rig_.Open(), StatusIs(StatusCode::kFailedPrecondition));
-  rig_.master_keys = Keys(kSecondKey);
+  rig_.master_keys = MasterKeysOf(kSecondKey);
   ASSERT_THAT(rig_.Open(), IsOk());
   EXPECT_THAT(DataIn(), ElementsAre("of ann", "of bob"));
   EXPECT_EQ(DataIn("t", true), stored);
@@ -628,23 +575,15 @@ class ErasureModelTest : public SeededTest {
 
 TEST_F(ErasureModelTest, AgreesWithTheHub) {
   RouteRig rig;
-  rig.master_keys = Keys(kFirstKey);
+  rig.master_keys = MasterKeysOf(kFirstKey);
   ASSERT_THAT(rig.Open(), IsOk());
-  v1::Topic topic;
-  topic.set_name("t");
-  topic.set_erasable(true);
-  ASSERT_THAT(rig.Create(topic), IsOk());
+  ASSERT_THAT(rig.Create(ErasableTopic("t")), IsOk());
   std::vector<std::pair<std::string, std::string>> expected;  // Subject and clear data, by offset.
   const int steps = Steps(300);
   for (int step = 0; step < steps; ++step) {
     const std::string subject = "subject " + std::to_string(Int(0, kSubjects));
     if (OneIn(8)) {
-      v1::EraseSubjectRequest request;
-      request.set_subject(subject);
-      std::promise<absl::Status> erased;
-      rig.broker().erasures().Erase(kTester, request,
-                                    [&](auto response) { erased.set_value(response.status()); });
-      ASSERT_THAT(erased.get_future().get(), IsOk());
+      ASSERT_THAT(EraseSubject(rig, subject), IsOk());
       for (auto& [of, data] : expected) {
         if (of == subject) data.clear();
       }
@@ -677,32 +616,12 @@ TEST_F(ErasureModelTest, AgreesWithTheHub) {
       ASSERT_THAT(rig.Publish(request), IsOk());
     }
     if (!OneIn(4) && step + 1 < steps) continue;
-    v1::ReadRequest request;
-    request.set_topic("t");
-    ASSERT_OK_AND_ASSIGN(const auto reader, rig.broker().readers().Open(kTester, request));
-    size_t next = 0;
-    for (;;) {
-      Frame frame;
-      ASSERT_OK_AND_ASSIGN(const TopicReader::Step read, reader->Poll(&frame));
-      if (read == TopicReader::Step::kEnd) break;
-      if (read == TopicReader::Step::kCold) {
-        ASSERT_THAT(reader->ReadCold(&frame), IsOk());
-      }
-      ASSERT_THAT(OpenSealed(rig.broker().keys(), &frame.deliveries, &frame.bytes), IsOk());
-      for (const Delivery& delivery : frame.deliveries) {
-        for (const SharedBytes& chunk : delivery.events) {
-          v1::EventBatch batch;
-          ASSERT_TRUE(batch.ParseFromArray(chunk.data(), static_cast<int>(chunk.size())));
-          for (const v1::Event& event : batch.events()) {
-            ASSERT_LT(next, expected.size());
-            const auto& [of, data] = expected[next++];
-            EXPECT_EQ(event.data(), data) << event.id();
-            EXPECT_EQ(event.attributes().contains("dataerased"), data.empty()) << event.id();
-          }
-        }
-      }
+    ASSERT_OK_AND_ASSIGN(const std::vector<v1::Event> read, ReadEvents(rig, ReadOf("t")));
+    ASSERT_EQ(read.size(), expected.size());
+    for (size_t i = 0; i < read.size(); ++i) {
+      EXPECT_EQ(read[i].data(), expected[i].second) << i;
+      EXPECT_EQ(read[i].attributes().contains("dataerased"), expected[i].second.empty()) << i;
     }
-    ASSERT_EQ(next, expected.size());
   }
 }
 

@@ -61,6 +61,9 @@ std::string FaultEnv::ReadFile(const std::string& path) const { return fs_->Read
 void FaultEnv::WriteFile(const std::string& path, const std::string& bytes) {
   fs_->Write(path, bytes);
 }
+void FaultEnv::MakeDirectory(const std::string& path) {
+  fs_->CreateDirIfMissing(path, rocksdb::IOOptions(), nullptr);
+}
 void FaultEnv::DeleteDirectory(const std::string& path) {
   fs_->DeleteDir(path, rocksdb::IOOptions(), nullptr);
 }

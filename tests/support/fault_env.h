@@ -65,6 +65,8 @@ class FaultEnv {
   std::string ReadFile(const std::string& path) const;
   void WriteFile(const std::string& path, const std::string& bytes);
   void DeleteFile(const std::string& path);
+  // Does nothing if there is one.
+  void MakeDirectory(const std::string& path);
   // Deletes an empty directory.
   void DeleteDirectory(const std::string& path);
 

@@ -102,6 +102,16 @@ class ArchiveTarget {
   // Notes what the hub consists of, for a hub that is set up again from the lake.
   virtual absl::Status KeepSettings(const HubSettings& /*settings*/) { return absl::OkStatus(); }
 
+  // The keys of subjects, in parts, and the erasures, as KeepKeys and KeepErasures got them last;
+  // empty if they never did.
+  virtual absl::StatusOr<std::string> Keys(uint32_t /*part*/) { return std::string(); }
+  virtual absl::StatusOr<std::string> Erasures() { return std::string(); }
+  // Keeps them, durably, and nothing that it had in their place, older versions included.
+  virtual absl::Status KeepKeys(uint32_t /*part*/, const std::string& /*keys*/) {
+    return absl::OkStatus();
+  }
+  virtual absl::Status KeepErasures(const std::string& /*erasures*/) { return absl::OkStatus(); }
+
   // Does not block.
   virtual LakeUpkeep Upkeep() const { return {}; }
 };

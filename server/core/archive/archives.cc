@@ -119,11 +119,12 @@ Archives::Counters::Counters(Metrics& metrics)
       merge_failures(metrics.AddCounter("eventhub_lake_merge_failures_total",
                                         "Attempts to merge objects that failed.")) {}
 
-Archives::Archives(const ArchiveOptions& options, const TopicCatalog& topics, const LogStore& store,
-                   LogWriter& writer, const Clock& clock, Metrics& metrics,
+Archives::Archives(const ArchiveOptions& options, const TopicCatalog& topics, KeyArchive& keys,
+                   const LogStore& store, LogWriter& writer, const Clock& clock, Metrics& metrics,
                    absl::AnyInvocable<void()> on_archived)
     : options_(options),
       topics_(topics),
+      keys_(keys),
       store_(store),
       writer_(writer),
       clock_(clock),
@@ -364,6 +365,7 @@ absl::Status Archives::Write(TopicArchive& archive, ArchiveTarget& lake, Pace pa
 absl::Status Archives::ListObjects(TopicArchive& archive, ArchiveTarget& lake) {
   ArchiveRecords records = archive.records();
   if (records.archive.unlisted().empty()) return absl::OkStatus();
+  RETURN_IF_ERROR(keys_.Bring(lake));
   for (const stored::ArchiveObject& object : records.archive.unlisted()) {
     RETURN_IF_ERROR(lake.List(NameOf(*archive.topic()), object));
   }

@@ -14,6 +14,7 @@
 #include "absl/types/span.h"
 #include "eventhub/v1/admin.pb.h"
 #include "server/core/archive/archive_target.h"
+#include "server/core/archive/key_archive.h"
 #include "server/core/archive/object_plan.h"
 #include "server/core/archive/topic_archive.h"
 #include "server/core/topic/topic_catalog.h"
@@ -55,8 +56,8 @@ class Archives {
 
   // The arguments outlive this object. `on_archived` is called on the archiving thread when events
   // of a topic that refused further ones are archived.
-  Archives(const ArchiveOptions& options, const TopicCatalog& topics, const LogStore& store,
-           LogWriter& writer, const Clock& clock, Metrics& metrics,
+  Archives(const ArchiveOptions& options, const TopicCatalog& topics, KeyArchive& keys,
+           const LogStore& store, LogWriter& writer, const Clock& clock, Metrics& metrics,
            absl::AnyInvocable<void()> on_archived);
 
   // Reads the state of all topics. Called once, before maintenance begins.
@@ -64,6 +65,9 @@ class Archives {
 
   // The topics that are archived.
   std::vector<std::shared_ptr<TopicArchive>> List();
+
+  // See KeyArchive::Bring. No object is listed before the lake has its keys.
+  absl::Status BringKeys(ArchiveTarget& lake) { return keys_.Bring(lake); }
 
   // The topics of the hub, archived or not, sorted.
   struct Present {
@@ -136,6 +140,7 @@ class Archives {
 
   const ArchiveOptions options_;
   const TopicCatalog& topics_;
+  KeyArchive& keys_;
   const LogStore& store_;
   LogWriter& writer_;
   const Clock& clock_;

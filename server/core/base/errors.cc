@@ -517,6 +517,13 @@ absl::Status NoMasterKey() {
               {}, ErrorDetail::REASON_NO_MASTER_KEY);
 }
 
+absl::Status ErasuresUnknown() {
+  return Make(absl::StatusCode::kUnavailable,
+              "sealed data cannot be read until the hub's lake, which does not answer, has said "
+              "whose data was erased",
+              RetryAfter(kLakeRetry), ErrorDetail::REASON_LAKE_UNAVAILABLE);
+}
+
 absl::Status ShuttingDown(absl::Duration retry_delay) {
   return Make(absl::StatusCode::kUnavailable, "the hub is shutting down", RetryAfter(retry_delay),
               ErrorDetail::REASON_SHUTTING_DOWN);

@@ -118,6 +118,8 @@ absl::Status DiskFull(uint64_t free_bytes, uint64_t pending_bytes, uint64_t want
                       absl::Duration retry_delay);
 // The hub has no master key for the keys of subjects.
 absl::Status NoMasterKey();
+// The hub has not asked its lake yet who was erased.
+absl::Status ErasuresUnknown();
 absl::Status ShuttingDown(absl::Duration retry_delay);
 
 // Whether a message is short enough to be sent unabridged.

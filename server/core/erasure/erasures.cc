@@ -55,6 +55,8 @@ class EraseTask final : public KeyTask {
     begun_ = true;
     record_.erase_micros = absl::ToUnixMicros(commit.now());
     commit.DeletePrefix(Column::kMeta, DataKeyPrefix(subject_hash_));
+    keys_.NoteChange(KeyRing::PartOf(subject_hash_), commit);
+    keys_.NoteChange(KeyRing::kErasuresPart, commit);
     commit.Put(Column::kMeta, ErasedSubjectKey(subject_hash_), record_.Encode());
   }
 
@@ -90,7 +92,9 @@ class RewrapTask final : public KeyTask {
       const absl::StatusOr<std::optional<std::string>> present =
           commit.store().Get(Column::kMeta, key.key);
       if (!present.ok()) failure_ = present.status();
-      if (present.ok() && *present == key.before) commit.Put(Column::kMeta, key.key, key.after);
+      if (!present.ok() || *present != key.before) continue;
+      commit.Put(Column::kMeta, key.key, key.after);
+      keys_.NoteChange(KeyRing::PartOf(subject_hash), commit);
     }
   }
 
@@ -161,6 +165,11 @@ absl::StatusOr<v1::EraseSubjectResponse> Erasures::EraseNow(const Caller& caller
   }));
   // Also after an earlier call that failed here.
   RETURN_IF_ERROR(store_.Purge(Column::kMeta, DataKeyPrefix(subject_hash)));
+  if (const absl::Status brought = bring_(); !brought.ok()) {
+    return WithMessage(brought, absl::StrCat("the hub has destroyed the keys, but not those in its "
+                                             "lake yet; repeat the call: ",
+                                             brought.message()));
+  }
   v1::EraseSubjectResponse response;
   Describe(subject_hash, record, response.mutable_erasure());
   return response;
@@ -224,6 +233,7 @@ absl::StatusOr<v1::RewrapKeysResponse> Erasures::RewrapNow(const Caller& caller)
   }
   // The keys as the old master key wrapped them leave the files, too.
   RETURN_IF_ERROR(store_.Purge(Column::kMeta, std::string(kDataKeyPrefix)));
+  RETURN_IF_ERROR(bring_());
   return response;
 }
 

@@ -1,7 +1,9 @@
 // The facade of erasure: ErasureService, without the network.
 #pragma once
 
+#include <functional>
 #include <string>
+#include <utility>
 
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
@@ -28,6 +30,10 @@ class Erasures {
   Erasures(KeyRing& keys, LogStore& store, LogWriter& writer, const AdminLog& admin_log)
       : keys_(keys), store_(store), writer_(writer), admin_log_(admin_log) {}
 
+  // The keys are also in a lake: `bring` brings their changes there, and may block. Called once,
+  // before the first call.
+  void SetLake(std::function<absl::Status()> bring) { bring_ = std::move(bring); }
+
   // Finishes the calls submitted so far. No call may follow.
   void Stop() { pool_.Stop(); }
 
@@ -49,6 +55,7 @@ class Erasures {
   LogStore& store_;
   LogWriter& writer_;
   const AdminLog& admin_log_;
+  std::function<absl::Status()> bring_ = [] { return absl::OkStatus(); };
   WorkPool pool_{1};  // Last: its thread uses the members above.
 };
 

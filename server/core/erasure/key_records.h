@@ -27,4 +27,9 @@ struct ErasureRecord {
   static absl::StatusOr<ErasureRecord> Decode(absl::string_view value);
 };
 
+// Whether the erasure of its subject destroyed the key.
+inline bool Destroys(const ErasureRecord& erasure, const DataKeyRecord& key) {
+  return key.create_micros <= erasure.erase_micros;
+}
+
 }  // namespace eventhub

@@ -1,10 +1,12 @@
 #include "server/core/erasure/key_ring.h"
 
+#include <algorithm>
 #include <optional>
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "server/core/base/errors.h"
 #include "server/core/erasure/key_records.h"
 #include "storage/base/status_macros.h"
 #include "storage/key_codec.h"
@@ -44,10 +46,8 @@ void RecentKeys::Drop(absl::string_view prefix) {
   }
 }
 
-KeyRing::KeyRing(const LogStore& store, const Clock& clock, MasterKeys masters,
-                 size_t keys_in_memory)
+KeyRing::KeyRing(const LogStore& store, MasterKeys masters, size_t keys_in_memory)
     : store_(store),
-      clock_(clock),
       masters_(std::move(masters)),
       sealing_(keys_in_memory),
       opening_(keys_in_memory) {}
@@ -67,6 +67,14 @@ absl::Status KeyRing::Load() {
                                 used = true;
                                 return false;
                               }));
+  RETURN_IF_ERROR(store_.Scan(Column::kMeta, kChangedKeysPrefix,
+                              [&](absl::string_view key, absl::string_view /*value*/) {
+                                const std::optional<uint16_t> part = ParseChangedKeysKey(key);
+                                if (part.has_value() && *part <= kErasuresPart) {
+                                  parts_[*part].changed.store(true, std::memory_order_release);
+                                }
+                                return true;
+                              }));
   if (!missing.empty()) {
     return absl::FailedPreconditionError(absl::StrCat(
         "the store has keys of subjects that are wrapped with the master key ", missing,
@@ -85,10 +93,7 @@ std::shared_ptr<DataKey> KeyRing::KeyFor(absl::string_view subject) {
   auto key = std::make_shared<DataKey>();
   key->name.bytes = absl::StrCat(hash, RandomBytes(kDataKeyIdBytes));
   key->key = SecretKey::Random();
-  DataKeyRecord record;
-  record.create_micros = absl::ToUnixMicros(clock_.Now());
-  record.wrapped = masters_.Wrap(key->key, KeyOfRecord(key->name));
-  key->record = record.Encode();
+  key->wrapped = masters_.Wrap(key->key, KeyOfRecord(key->name));
   MutexLock lock(mutex_);
   if (std::shared_ptr<DataKey> other = sealing_.Find(hash)) return other;
   sealing_.Add(std::move(hash), key);
@@ -97,6 +102,7 @@ std::shared_ptr<DataKey> KeyRing::KeyFor(absl::string_view subject) {
 }
 
 absl::StatusOr<KeyRing::Found> KeyRing::Find(const KeyName& name) {
+  if (!confirmed()) return ErasuresUnknown();
   uint64_t before;
   {
     MutexLock lock(mutex_);
@@ -122,9 +128,11 @@ absl::StatusOr<KeyRing::Found> KeyRing::Find(const KeyName& name) {
 }
 
 void KeyRing::Save(DataKey& key, CommitBuilder& commit) {
-  if (key.record.empty()) return;
-  commit.Put(Column::kMeta, KeyOfRecord(key.name), key.record);
-  key.record.clear();
+  if (key.wrapped.empty()) return;
+  const DataKeyRecord record{absl::ToUnixMicros(commit.now()), std::move(key.wrapped)};
+  key.wrapped.clear();
+  commit.Put(Column::kMeta, KeyOfRecord(key.name), record.Encode());
+  NoteChange(PartOf(key.name.subject_hash()), commit);
   if (master_saved_) return;
   // Before or with the first key: the next start has to ask for it.
   commit.Put(Column::kMeta, MasterKeyKey(masters_.present_id()), "");
@@ -149,6 +157,24 @@ void KeyRing::EndErasure(const std::string& subject_hash) {
 bool KeyRing::IsBeingErased(absl::string_view subject_hash) const {
   MutexLock lock(mutex_);
   return being_erased_.contains(subject_hash);
+}
+
+void KeyRing::NoteChange(uint32_t part, CommitBuilder& commit) {
+  parts_[part].changes.fetch_add(1, std::memory_order_acq_rel);
+  // If it was reported as brought in this commit, it is written again after that.
+  commit.Put(Column::kMeta, ChangedKeysKey(static_cast<uint16_t>(part)), "");
+  parts_[part].changed.store(true, std::memory_order_release);
+}
+
+bool KeyRing::any_changed() const {
+  return std::any_of(parts_.begin(), parts_.end(),
+                     [](const Part& part) { return part.changed.load(std::memory_order_acquire); });
+}
+
+void KeyRing::NoteBrought(uint32_t part, uint64_t changes, CommitBuilder& commit) {
+  if (parts_[part].changes.load(std::memory_order_acquire) != changes) return;
+  commit.Delete(Column::kMeta, ChangedKeysKey(static_cast<uint16_t>(part)));
+  parts_[part].changed.store(false, std::memory_order_release);
 }
 
 void KeyRing::ForgetOtherMasters(const std::vector<std::string>& ids, CommitBuilder& commit) {

@@ -1,6 +1,7 @@
 // The data keys of subjects: those in use in memory, all of them, wrapped, in the store.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -17,7 +18,6 @@
 #include "absl/strings/string_view.h"
 #include "server/core/erasure/master_keys.h"
 #include "server/core/erasure/sealed_event.h"
-#include "storage/base/clock.h"
 #include "storage/base/mutex.h"
 #include "storage/commit_builder.h"
 #include "storage/log_store.h"
@@ -28,9 +28,9 @@ namespace eventhub {
 struct DataKey {
   KeyName name;
   SecretKey key;
-  // Commit thread only. The record to be written with the first event that is sealed with the key;
-  // empty if it is written.
-  std::string record;
+  // Commit thread only. The key, wrapped, to be written with the first event that is sealed with
+  // it; empty if it is written.
+  std::string wrapped;
 };
 
 // The keys used last, by text. Guarded by its owner.
@@ -62,8 +62,7 @@ class KeyRing {
   static constexpr size_t kKeysInMemory = 16 << 10;
 
   // The references outlive this object.
-  KeyRing(const LogStore& store, const Clock& clock, MasterKeys masters,
-          size_t keys_in_memory = kKeysInMemory);
+  KeyRing(const LogStore& store, MasterKeys masters, size_t keys_in_memory = kKeysInMemory);
 
   // FAILED_PRECONDITION if the store has keys that none of the master keys can unwrap.
   absl::Status Load();
@@ -83,7 +82,7 @@ class KeyRing {
     std::shared_ptr<DataKey> key;
     int64_t erased_micros = -1;
   };
-  // May read the disk. DATA_LOSS if the record is damaged.
+  // May read the disk. DATA_LOSS if the record is damaged. UNAVAILABLE until Confirm.
   absl::StatusOr<Found> Find(const KeyName& name);
 
   // Commit thread: adds the key's record to the commit, unless an earlier one had it.
@@ -96,14 +95,42 @@ class KeyRing {
   // Commit thread: between the two.
   bool IsBeingErased(absl::string_view subject_hash) const;
 
+  // The lake has the keys in parts, by the first byte of the subject's hash, and all erasures as
+  // one more. Commit thread: a part changed, and the store says so until the lake has it.
+  static constexpr uint32_t kParts = 256;
+  static constexpr uint32_t kErasuresPart = kParts;
+  static uint32_t PartOf(absl::string_view subject_hash) {
+    return static_cast<uint8_t>(subject_hash.front());
+  }
+  void NoteChange(uint32_t part, CommitBuilder& commit);
+  // Whether the lake lacks changes, and a number that each change increments.
+  bool changed(uint32_t part) const { return parts_[part].changed.load(std::memory_order_acquire); }
+  bool any_changed() const;
+  uint64_t changes(uint32_t part) const {
+    return parts_[part].changes.load(std::memory_order_acquire);
+  }
+  // Commit thread: the lake has the part as of `changes`.
+  void NoteBrought(uint32_t part, uint64_t changes, CommitBuilder& commit);
+
+  // Until Confirm, the lake may know of erasures that the store does not, because a backup was
+  // restored; so Find fails. Call it before the first Find.
+  void AwaitConfirmation() { confirmed_.store(false, std::memory_order_release); }
+  void Confirm() { confirmed_.store(true, std::memory_order_release); }
+  bool confirmed() const { return confirmed_.load(std::memory_order_acquire); }
+
   // Commit thread: after the keys are wrapped with the present master key.
   void ForgetOtherMasters(const std::vector<std::string>& ids, CommitBuilder& commit);
 
  private:
   const LogStore& store_;
-  const Clock& clock_;
   const MasterKeys masters_;
   std::atomic<bool> in_use_{false};
+  std::atomic<bool> confirmed_{true};
+  struct Part {
+    std::atomic<bool> changed{false};
+    std::atomic<uint64_t> changes{0};
+  };
+  std::array<Part, kParts + 1> parts_;
   bool master_saved_ = false;  // Commit thread only: the present one is recorded as in use.
 
   mutable Mutex mutex_;

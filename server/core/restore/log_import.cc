@@ -7,6 +7,8 @@
 #include "absl/strings/str_cat.h"
 #include "server/core/archive/archive_records.h"
 #include "server/core/base/restore_marker.h"
+#include "server/core/erasure/key_records.h"
+#include "server/core/erasure/master_keys.h"
 #include "server/core/topic/topic_catalog.h"
 #include "storage/base/status_macros.h"
 #include "storage/key_codec.h"
@@ -133,6 +135,38 @@ absl::Status LogImport::PutNextTopicId(TopicId id) {
   AppendLittle32(&record, id.value());
   ASSIGN_OR_RETURN(CommitBuilder* const commit, Add(0));
   commit->Put(Column::kMeta, kNextTopicIdKey, record);
+  return absl::OkStatus();
+}
+
+absl::Status LogImport::PutErasures(const KeyEntries& erasures) {
+  for (const auto& [key, value] : erasures) {
+    ASSIGN_OR_RETURN(const ErasureRecord erasure, ErasureRecord::Decode(value));
+    const std::string prefix = DataKeyPrefix(key.substr(kErasedSubjectPrefix.size()));
+    std::vector<std::string> destroyed;
+    absl::Status damage;
+    RETURN_IF_ERROR(store_->Scan(
+        Column::kMeta, prefix, [&](absl::string_view data_key, absl::string_view record) {
+          const absl::StatusOr<DataKeyRecord> known = DataKeyRecord::Decode(record);
+          damage = known.status();
+          if (!damage.ok()) return false;
+          if (Destroys(erasure, *known)) destroyed.emplace_back(data_key);
+          return true;
+        }));
+    RETURN_IF_ERROR(damage);
+    ASSIGN_OR_RETURN(CommitBuilder* const commit, Add(key.size() + value.size()));
+    for (const std::string& data_key : destroyed) commit->Delete(Column::kMeta, data_key);
+    commit->Put(Column::kMeta, key, value);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status LogImport::PutKeys(const KeyEntries& keys) {
+  for (const auto& [key, value] : keys) {
+    ASSIGN_OR_RETURN(const DataKeyRecord record, DataKeyRecord::Decode(value));
+    ASSIGN_OR_RETURN(CommitBuilder* const commit, Add(key.size() + value.size()));
+    commit->Put(Column::kMeta, key, value);
+    commit->Put(Column::kMeta, MasterKeyKey(MasterKeys::IdOf(record.wrapped)), "");
+  }
   return absl::OkStatus();
 }
 

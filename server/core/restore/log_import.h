@@ -14,6 +14,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "eventhub/v1/admin.pb.h"
+#include "server/core/erasure/key_entries.h"
 #include "server/core/restore/partition_import.h"
 #include "storage/base/types.h"
 #include "storage/commit_builder.h"
@@ -72,6 +73,11 @@ class LogImport {
   absl::Status PutTopic(TopicId id, v1::Topic settings);
   // No topic gets an id below this.
   absl::Status PutNextTopicId(TopicId id);
+
+  // Adds keys of subjects and erasures, as the lake has them (erasure/key_entries.h). Keys that an
+  // erasure destroyed are deleted.
+  absl::Status PutKeys(const KeyEntries& keys);
+  absl::Status PutErasures(const KeyEntries& erasures);
 
   // Begins to write a partition of a topic that was put. One at a time.
   absl::StatusOr<std::unique_ptr<PartitionImport>> Begin(TopicId id, const v1::Topic& settings,

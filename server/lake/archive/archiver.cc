@@ -114,6 +114,8 @@ void Archiver::Look() {
   absl::flat_hash_set<TopicId> topics;
   TellPresent();
   TellSettings();
+  // If it fails, the next look tries again, and no object is listed that needs it.
+  archives_.BringKeys(lake_).IgnoreError();
   TakeUpkeep();
   for (std::shared_ptr<TopicArchive>& archive : archives_.List()) {
     topics.insert(archive->topic()->id());

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "server/lake/manifest/hub_record.h"
+#include "server/lake/manifest/key_file.h"
 #include "server/lake/object/object_plan.h"
 #include "server/lake/object/object_writer.h"
 #include "server/lake/store/open_store.h"
@@ -201,6 +202,24 @@ absl::Status LakeArchive::KeepSettings(const HubSettings& settings) {
   }
   ASSIGN_OR_RETURN(const lake::LakeOwner owner, topics_.Owner());
   return lake::WriteHubRecord(*store_, owner, std::move(record));
+}
+
+absl::StatusOr<std::string> LakeArchive::Keys(uint32_t part) {
+  return lake::ReadKeys(*store_, part);
+}
+
+absl::StatusOr<std::string> LakeArchive::Erasures() { return lake::ReadErasures(*store_); }
+
+absl::Status LakeArchive::KeepKeys(uint32_t part, const std::string& keys) {
+  RETURN_IF_ERROR(topics_.Owner().status());
+  RETURN_IF_ERROR(topics_.CheckOwned());
+  return lake::WriteKeys(*store_, part, keys);
+}
+
+absl::Status LakeArchive::KeepErasures(const std::string& erasures) {
+  RETURN_IF_ERROR(topics_.Owner().status());
+  RETURN_IF_ERROR(topics_.CheckOwned());
+  return lake::WriteErasures(*store_, erasures);
 }
 
 }  // namespace eventhub

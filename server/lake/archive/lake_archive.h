@@ -60,6 +60,10 @@ class LakeArchive final : public ArchiveTarget {
   absl::Status List(const ArchivedTopic& topic, const stored::ArchiveObject& object) override;
   absl::Status KeepOnly(const std::vector<TopicId>& present, TopicId upto) override;
   absl::Status KeepSettings(const HubSettings& settings) override;
+  absl::StatusOr<std::string> Keys(uint32_t part) override;
+  absl::StatusOr<std::string> Erasures() override;
+  absl::Status KeepKeys(uint32_t part, const std::string& keys) override;
+  absl::Status KeepErasures(const std::string& erasures) override;
   LakeUpkeep Upkeep() const override;
 
  private:

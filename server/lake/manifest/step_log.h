@@ -17,7 +17,14 @@
 
 namespace eventhub::lake {
 
-enum class RecordKind : uint8_t { kStep = 1, kCheckpoint = 2, kLatest = 3, kHub = 4 };
+enum class RecordKind : uint8_t {
+  kStep = 1,
+  kCheckpoint = 2,
+  kLatest = 3,
+  kHub = 4,
+  kKeys = 5,
+  kErasures = 6
+};
 
 // A record as a file: a header with its kind and number, the payload, and a checksum.
 std::string EncodeRecord(RecordKind kind, uint64_t number, absl::string_view payload);

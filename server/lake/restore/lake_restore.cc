@@ -10,10 +10,12 @@
 
 #include "absl/strings/str_cat.h"
 #include "google/protobuf/util/time_util.h"
+#include "server/core/erasure/key_entries.h"
 #include "server/core/restore/log_import.h"
 #include "server/core/topic/topic_settings.h"
 #include "server/lake/manifest/catalog.h"
 #include "server/lake/manifest/hub_record.h"
+#include "server/lake/manifest/key_file.h"
 #include "server/lake/manifest/manifest.h"
 #include "server/lake/manifest/owner.h"
 #include "server/lake/object/event_line.h"
@@ -74,7 +76,9 @@ class Restore {
   explicit Restore(LakeRestoreOptions options)
       : options_(std::move(options)),
         directory_(options_.broker.store),
-        now_(options_.broker.clock->Now()) {}
+        now_(options_.broker.clock->Now()) {
+    options_.broker.topic_limits.can_seal = true;  // As the hub could.
+  }
 
   absl::StatusOr<RestoreProgress> Run() {
     RETURN_IF_ERROR(ReadLake());
@@ -179,6 +183,7 @@ class Restore {
                      LogImport::Open(directory_, hub_, options_.lake, now_));
     if (import->completes()) RETURN_IF_ERROR(CheckPresent(*import));
     RETURN_IF_ERROR(import->Start());
+    RETURN_IF_ERROR(ImportKeys(*import));
     for (auto& [id, topic] : topics_) {
       RETURN_IF_ERROR(import->PutTopic(id, topic.settings));
       for (const auto& [sequence, object] : topic.manifest.objects()) {
@@ -194,6 +199,18 @@ class Restore {
       ++progress_.topics;
     }
     return import->Sync();
+  }
+
+  absl::Status ImportKeys(LogImport& import) const {
+    ASSIGN_OR_RETURN(const std::string erasures, lake::ReadErasures(*store_));
+    ASSIGN_OR_RETURN(const KeyEntries erased, DecodeEntries(erasures));
+    RETURN_IF_ERROR(import.PutErasures(erased));
+    for (uint32_t part = 0; part < lake::kKeyParts; ++part) {
+      ASSIGN_OR_RETURN(const std::string text, lake::ReadKeys(*store_, part));
+      ASSIGN_OR_RETURN(const KeyEntries keys, DecodeEntries(text));
+      RETURN_IF_ERROR(import.PutKeys(keys));
+    }
+    return absl::OkStatus();
   }
 
   absl::Status ImportTopic(LogImport& import, TopicId id, const RestoredTopic& topic) {

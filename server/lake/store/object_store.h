@@ -108,6 +108,9 @@ class ObjectStore {
   // Removes an object; OK if there is none.
   virtual absl::Status Delete(absl::string_view name) = 0;
 
+  // Removes all versions of an object but the present one, which a bucket with versioning keeps.
+  virtual absl::Status RemoveOldVersions(absl::string_view /*name*/) { return absl::OkStatus(); }
+
   // Removes what writers left that ended without Commit() or Abort(), as in a crash. Only for the
   // owner of the lake, while it writes nothing. Services do this themselves, by a rule of the
   // bucket for incomplete uploads.

@@ -527,4 +527,36 @@ absl::Status S3Store::Delete(absl::string_view name) {
   return absl::IsNotFound(removed) ? absl::OkStatus() : removed;
 }
 
+absl::Status S3Store::RemoveOldVersions(absl::string_view name) {
+  const absl::Status valid = CheckObjectName(name);
+  if (!valid.ok()) return valid;
+  const std::string key = absl::StrCat(key_prefix_, name);
+  std::map<std::string, std::string> from;  // Where the next page begins.
+  for (;;) {
+    Call call{.method = "GET", .query = {{"versions", ""}, {"prefix", key}}};
+    call.query.insert(from.begin(), from.end());
+    const absl::StatusOr<HttpResponse> response = Send(call);
+    if (!response.ok()) return response.status();
+    pugi::xml_document document;
+    if (!document.load_buffer(response->body.data(), response->body.size())) {
+      return absl::InternalError(absl::StrCat(Describe(), ": the list of versions is not XML"));
+    }
+    const pugi::xml_node result = document.child("ListVersionsResult");
+    for (const pugi::xml_node& version : result.children()) {
+      const absl::string_view kind = version.name();
+      if (kind != "Version" && kind != "DeleteMarker") continue;
+      if (version.child_value("Key") != key || version.child("IsLatest").text().as_bool()) continue;
+      const absl::Status removed =
+          Send({.method = "DELETE",
+                .name = std::string(name),
+                .query = {{"versionId", version.child_value("VersionId")}}})
+              .status();
+      if (!removed.ok() && !absl::IsNotFound(removed)) return removed;
+    }
+    if (!result.child("IsTruncated").text().as_bool()) return absl::OkStatus();
+    from = {{"key-marker", result.child_value("NextKeyMarker")},
+            {"version-id-marker", result.child_value("NextVersionIdMarker")}};
+  }
+}
+
 }  // namespace eventhub::lake

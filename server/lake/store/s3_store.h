@@ -71,6 +71,7 @@ class S3Store final : public ObjectStore {
   absl::StatusOr<ObjectPage> List(absl::string_view prefix, absl::string_view after,
                                   size_t limit) const override;
   absl::Status Delete(absl::string_view name) override;
+  absl::Status RemoveOldVersions(absl::string_view name) override;
   void Interrupt() override { http_.Interrupt(); }
   std::string Describe() const override;
 

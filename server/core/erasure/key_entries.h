@@ -1,0 +1,20 @@
+// Entries of column `meta` as one text: what the lake keeps of keys and erasures.
+#pragma once
+
+#include <map>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+
+namespace eventhub {
+
+// By the key of the entry.
+using KeyEntries = std::map<std::string, std::string, std::less<>>;
+
+std::string EncodeEntries(const KeyEntries& entries);
+
+// DATA_LOSS if the text was not made by EncodeEntries.
+absl::StatusOr<KeyEntries> DecodeEntries(absl::string_view text);
+
+}  // namespace eventhub
