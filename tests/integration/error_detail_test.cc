@@ -25,7 +25,7 @@ using google::protobuf::MethodDescriptor;
 std::vector<const MethodDescriptor*> AllMethods() {
   std::vector<const MethodDescriptor*> methods;
   for (const char* const file :
-       {"hub", "admin", "subscription", "delayed", "route", "link", "topology"}) {
+       {"hub", "admin", "subscription", "delayed", "erasure", "route", "link", "topology"}) {
     const auto* const descriptor = DescriptorPool::generated_pool()->FindFileByName(
         absl::StrCat("eventhub/v1/", file, ".proto"));
     for (int s = 0; s < descriptor->service_count(); ++s) {
@@ -100,7 +100,7 @@ TEST(ErrorDetailTest, EveryErrorHasDetail) {
   for (const char* const method :
        {"Publish", "Transact", "Read", "Consume", "CreateTopic", "DeleteTopic",
         "CreateSubscription", "SeekSubscription", "RedriveDeadLetters", "CreateRoute", "CreateLink",
-        "CancelDelayedEvents"}) {
+        "CancelDelayedEvents", "EraseSubject", "ListErasures", "RewrapKeys"}) {
     EXPECT_TRUE(failed.contains(method)) << method;
   }
 }

@@ -426,10 +426,10 @@ class PythonClientTest(unittest.TestCase):
         response = self.reflect(list_services="*")
         names = sorted(service.name for service in response.list_services_response.service)
         self.assertEqual(names, ["eventhub.v1.AdminService", "eventhub.v1.DelayedEventService",
-                                 "eventhub.v1.EventHubService", "eventhub.v1.LinkService",
-                                 "eventhub.v1.RouteService", "eventhub.v1.SubscriptionService",
-                                 "eventhub.v1.TopologyService", "grpc.health.v1.Health",
-                                 "grpc.reflection.v1.ServerReflection",
+                                 "eventhub.v1.ErasureService", "eventhub.v1.EventHubService",
+                                 "eventhub.v1.LinkService", "eventhub.v1.RouteService",
+                                 "eventhub.v1.SubscriptionService", "eventhub.v1.TopologyService",
+                                 "grpc.health.v1.Health", "grpc.reflection.v1.ServerReflection",
                                  "grpc.reflection.v1alpha.ServerReflection"])
         for name in names:
             files = self.reflect(file_containing_symbol=name).file_descriptor_response

@@ -26,6 +26,7 @@ absl::Status ReadRange(const std::shared_ptr<client::Connection>& hub, const std
   options.partitions = {range.partition()};
   options.offsets = {{.partition = range.partition(), .offset = range.begin()}};
   options.stop_offset = range.end();
+  options.as_stored = true;  // As it was archived.
   options.reconnect_deadline = wait;
   ASSIGN_OR_RETURN(const auto reader, client::Reader::Create(hub, options));
   for (;;) {

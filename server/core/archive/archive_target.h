@@ -106,8 +106,8 @@ class ArchiveTarget {
   // empty if they never did.
   virtual absl::StatusOr<std::string> Keys(uint32_t /*part*/) { return std::string(); }
   virtual absl::StatusOr<std::string> Erasures() { return std::string(); }
-  // Keeps them, durably, and nothing that it had in their place, older versions included.
-  virtual absl::Status KeepKeys(uint32_t /*part*/, const std::string& /*keys*/) {
+  // Keeps them, durably, in place of what it had. `purge`: no version of that may remain.
+  virtual absl::Status KeepKeys(uint32_t /*part*/, const std::string& /*keys*/, bool /*purge*/) {
     return absl::OkStatus();
   }
   virtual absl::Status KeepErasures(const std::string& /*erasures*/) { return absl::OkStatus(); }

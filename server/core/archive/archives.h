@@ -68,6 +68,9 @@ class Archives {
 
   // See KeyArchive::Bring. No object is listed before the lake has its keys.
   absl::Status BringKeys(ArchiveTarget& lake) { return keys_.Bring(lake); }
+  absl::Status BringUrgentKeys(ArchiveTarget& lake) {
+    return keys_.urgent() ? keys_.Bring(lake) : absl::OkStatus();
+  }
 
   // The topics of the hub, archived or not, sorted.
   struct Present {

@@ -71,10 +71,12 @@ absl::Status KeyArchive::Bring(ArchiveTarget& lake) {
       if (keys_.changed(part)) parts.emplace_back(part, keys_.changes(part));
     }
   }));
-  // Erasures, which have the last number, are there before the keys that they destroy are gone.
+  // Erasures, which have the last number, are there before the keys that they destroy are gone. An
+  // attempt that failed in between left all of these parts as changed.
+  const bool purge = !parts.empty() && parts.back().first == KeyRing::kErasuresPart;
   for (auto part = parts.rbegin(); part != parts.rend(); ++part) {
     const bool erasures = part->first == KeyRing::kErasuresPart;
-    RETURN_IF_ERROR(erasures ? BringErasures(lake) : BringPart(lake, part->first));
+    RETURN_IF_ERROR(erasures ? BringErasures(lake) : BringPart(lake, part->first, purge));
   }
   if (parts.empty()) return absl::OkStatus();
   return CommitChange(writer_, [&](CommitBuilder& commit) {
@@ -132,7 +134,7 @@ absl::Status KeyArchive::BringErasures(ArchiveTarget& lake) {
   return lake.KeepErasures(EncodeEntries(entries));
 }
 
-absl::Status KeyArchive::BringPart(ArchiveTarget& lake, uint32_t part) {
+absl::Status KeyArchive::BringPart(ArchiveTarget& lake, uint32_t part, bool purge) {
   ASSIGN_OR_RETURN(const std::string text, lake.Keys(part));
   ASSIGN_OR_RETURN(KeyEntries entries, DecodeEntries(text));
   // The lake may have keys that an older copy of the store lacks; what is here is wrapped last.
@@ -152,7 +154,7 @@ absl::Status KeyArchive::BringPart(ArchiveTarget& lake, uint32_t part) {
     }
     key = destroyed ? entries.erase(key) : std::next(key);
   }
-  return lake.KeepKeys(part, EncodeEntries(entries));
+  return lake.KeepKeys(part, EncodeEntries(entries), purge);
 }
 
 }  // namespace eventhub

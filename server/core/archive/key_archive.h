@@ -26,12 +26,16 @@ class KeyArchive {
   // commits and on the disk. After an error, another call goes on.
   absl::Status Bring(ArchiveTarget& lake);
 
+  // Whether the lake is not to wait with it for the next object: an erasure, or what it knows.
+  bool urgent() const { return !keys_.confirmed() || keys_.changed(KeyRing::kErasuresPart); }
+
  private:
   absl::Status Agree(ArchiveTarget& lake) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Erases a subject here as of an earlier erasure.
   absl::Status EraseAgain(const std::string& subject_hash, const std::string& record);
   absl::Status BringErasures(ArchiveTarget& lake);
-  absl::Status BringPart(ArchiveTarget& lake, uint32_t part);
+  // `purge`: keys of the part may have been destroyed.
+  absl::Status BringPart(ArchiveTarget& lake, uint32_t part, bool purge);
 
   KeyRing& keys_;
   LogStore& store_;

@@ -115,7 +115,7 @@ void Archiver::Look() {
   TellPresent();
   TellSettings();
   // If it fails, the next look tries again, and no object is listed that needs it.
-  archives_.BringKeys(lake_).IgnoreError();
+  archives_.BringUrgentKeys(lake_).IgnoreError();
   TakeUpkeep();
   for (std::shared_ptr<TopicArchive>& archive : archives_.List()) {
     topics.insert(archive->topic()->id());

@@ -210,10 +210,10 @@ absl::StatusOr<std::string> LakeArchive::Keys(uint32_t part) {
 
 absl::StatusOr<std::string> LakeArchive::Erasures() { return lake::ReadErasures(*store_); }
 
-absl::Status LakeArchive::KeepKeys(uint32_t part, const std::string& keys) {
+absl::Status LakeArchive::KeepKeys(uint32_t part, const std::string& keys, bool purge) {
   RETURN_IF_ERROR(topics_.Owner().status());
   RETURN_IF_ERROR(topics_.CheckOwned());
-  return lake::WriteKeys(*store_, part, keys);
+  return lake::WriteKeys(*store_, part, keys, purge);
 }
 
 absl::Status LakeArchive::KeepErasures(const std::string& erasures) {

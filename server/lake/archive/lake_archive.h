@@ -62,7 +62,7 @@ class LakeArchive final : public ArchiveTarget {
   absl::Status KeepSettings(const HubSettings& settings) override;
   absl::StatusOr<std::string> Keys(uint32_t part) override;
   absl::StatusOr<std::string> Erasures() override;
-  absl::Status KeepKeys(uint32_t part, const std::string& keys) override;
+  absl::Status KeepKeys(uint32_t part, const std::string& keys, bool purge) override;
   absl::Status KeepErasures(const std::string& erasures) override;
   LakeUpkeep Upkeep() const override;
 

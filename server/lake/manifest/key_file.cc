@@ -20,12 +20,6 @@ absl::StatusOr<std::string> ReadFile(const ObjectStore& store, absl::string_view
   return std::string(payload);
 }
 
-absl::Status WriteFile(ObjectStore& store, absl::string_view name, RecordKind kind, uint64_t number,
-                       absl::string_view payload) {
-  RETURN_IF_ERROR(store.Put(name, EncodeRecord(kind, number, payload)));
-  return store.RemoveOldVersions(name);
-}
-
 }  // namespace
 
 absl::StatusOr<std::string> ReadKeys(const ObjectStore& store, uint32_t part) {
@@ -36,12 +30,14 @@ absl::StatusOr<std::string> ReadErasures(const ObjectStore& store) {
   return ReadFile(store, kErasuresFile, RecordKind::kErasures, 0);
 }
 
-absl::Status WriteKeys(ObjectStore& store, uint32_t part, absl::string_view keys) {
-  return WriteFile(store, NameOfPart(part), RecordKind::kKeys, part, keys);
+absl::Status WriteKeys(ObjectStore& store, uint32_t part, absl::string_view keys, bool purge) {
+  const std::string name = NameOfPart(part);
+  RETURN_IF_ERROR(store.Put(name, EncodeRecord(RecordKind::kKeys, part, keys)));
+  return purge ? store.RemoveOldVersions(name) : absl::OkStatus();
 }
 
 absl::Status WriteErasures(ObjectStore& store, absl::string_view erasures) {
-  return WriteFile(store, kErasuresFile, RecordKind::kErasures, 0, erasures);
+  return store.Put(kErasuresFile, EncodeRecord(RecordKind::kErasures, 0, erasures));
 }
 
 }  // namespace eventhub::lake

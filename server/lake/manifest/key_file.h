@@ -22,8 +22,8 @@ inline constexpr uint32_t kKeyParts = 256;
 absl::StatusOr<std::string> ReadKeys(const ObjectStore& store, uint32_t part);
 absl::StatusOr<std::string> ReadErasures(const ObjectStore& store);
 
-// Store a file in the place of the one before, and remove older versions of it.
-absl::Status WriteKeys(ObjectStore& store, uint32_t part, absl::string_view keys);
+// Store a file in the place of the one before. `purge`: older versions of it are removed.
+absl::Status WriteKeys(ObjectStore& store, uint32_t part, absl::string_view keys, bool purge);
 absl::Status WriteErasures(ObjectStore& store, absl::string_view erasures);
 
 }  // namespace eventhub::lake
