@@ -1,6 +1,7 @@
 // Events about subjects, and their erasure, for tests of an in-memory broker.
 #pragma once
 
+#include <cstdint>
 #include <future>
 #include <string>
 #include <utility>

@@ -13,6 +13,7 @@
 #include "server/lake/manifest/key_file.h"
 #include "server/lake/restore/lake_restore.h"
 #include "server/lake/store/open_store.h"
+#include "storage/base/status_macros.h"
 #include "tests/server/erasure_rig.h"
 #include "tests/support/temp_directory.h"
 

@@ -1,11 +1,13 @@
 #include "server/core/archive/key_archive.h"
 
+#include <iterator>
 #include <memory>
 #include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "absl/functional/any_invocable.h"
 #include "server/core/base/errors.h"
 #include "server/core/erasure/key_entries.h"
 #include "server/core/erasure/key_records.h"
@@ -87,7 +89,7 @@ absl::Status KeyArchive::Bring(ArchiveTarget& lake) {
 absl::Status KeyArchive::Agree(ArchiveTarget& lake) {
   ASSIGN_OR_RETURN(const std::string text, lake.Erasures());
   ASSIGN_OR_RETURN(const KeyEntries erasures, DecodeEntries(text));
-  bool erased = false;
+  bool erased = keys_.changed(KeyRing::kErasuresPart);  // Before a crash.
   for (const auto& [key, record] : erasures) {
     ASSIGN_OR_RETURN(const std::optional<std::string> here, store_.Get(Column::kMeta, key));
     if (here.has_value()) {
@@ -114,6 +116,8 @@ absl::Status KeyArchive::EraseAgain(const std::string& subject_hash, const std::
     keys_.BeginErasure(subject_hash);
     for (const std::string& key : destroyed) commit.Delete(Column::kMeta, key);
     commit.Put(Column::kMeta, ErasedSubjectKey(subject_hash), record);
+    keys_.NoteChange(KeyRing::PartOf(subject_hash), commit);
+    keys_.NoteChange(KeyRing::kErasuresPart, commit);
   });
   keys_.EndErasure(subject_hash);
   return erased;

@@ -1,6 +1,7 @@
 // Entries of column `meta` as one text: what the lake keeps of keys and erasures.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <string>
 

@@ -5,6 +5,8 @@
 #include <string>
 #include <utility>
 
+#include "absl/container/inlined_vector.h"
+#include "proto/wire/field_reader.h"
 #include "proto/wire/fields.h"
 #include "proto/wire/writer.h"
 #include "server/core/base/errors.h"
