@@ -111,6 +111,35 @@ class EraseTest(HubTest):
         self.publish("t", f="ann")
         self.assertEqual(self.texts("copy")["f"], "secret of f")
 
+    def test_consumers_get_clear_data(self):
+        self.ok("topics", "create", "t", "--erasable=on")
+        self.publish("t", a="ann", b="bob", c="")
+        for name in ("memory", "disk", "late"):
+            self.ok("subscriptions", "create", name, "--topic=t", "--kind=queue",
+                    "--from=earliest")
+
+        def consumed(name):
+            events = json_lines(self.ok("consume", name, "--limit=3", "-o", "json"))
+            return {e["id"]: e["data"]["text"] if "data" in e else None for e in events}
+
+        everything = {i: f"secret of {i}" for i in "abc"}
+        self.assertEqual(consumed("memory"), everything)
+        self.hub.stop()
+        self.hub.start()
+        self.assertEqual(consumed("disk"), everything)
+        self.ok("erase", "--subject=ann", "--yes")
+        self.assertEqual(consumed("late"), {**everything, "a": None})
+
+    def test_object_with_sealed_data_is_repaired(self):
+        self.ok("topics", "create", "t", "--erasable=on")
+        self.publish("t", a="ann", b="")
+        self.archived("t")
+        (path,) = self.hub.objects()
+        os.remove(path)
+        self.ok("lake", f"--lake={self.hub.lake}", "verify", "--repair", "--yes")
+        self.assertTrue(os.path.exists(path))
+        self.ok("lake", f"--lake={self.hub.lake}", "verify")
+
     def test_master_key_is_replaced(self):
         self.ok("topics", "create", "t", "--erasable=on")
         self.publish("t", a="ann", b="bob")
