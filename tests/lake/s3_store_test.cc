@@ -331,6 +331,27 @@ TEST_F(S3StoreTest, NamesOfAllKindsAreSigned) {
   EXPECT_EQ(listed, std::set<std::string>(names.begin(), names.end()));
 }
 
+TEST_F(S3StoreTest, OldVersionsAreRemoved) {
+  ASSERT_THAT(store_->Put("a", "before"), IsOk());
+  ASSERT_THAT(store_->RemoveOldVersions("a"), IsOk());  // The bucket has none.
+  ASSERT_THAT(store_->KeepVersions(), IsOk());
+  for (int i = 0; i < 3; ++i) {
+    ASSERT_THAT(store_->Put("a", absl::StrCat("version ", i)), IsOk());
+    ASSERT_THAT(store_->Put("a longer name", absl::StrCat("version ", i)), IsOk());
+  }
+  auto versions = store_->VersionsOf("a");
+  ASSERT_THAT(versions, IsOk());
+  EXPECT_EQ(versions->size(), 4u);
+  ASSERT_THAT(store_->RemoveOldVersions("a"), IsOk());
+  versions = store_->VersionsOf("a");
+  ASSERT_THAT(versions, IsOk());
+  EXPECT_EQ(versions->size(), 1u);
+  EXPECT_EQ(store_->Get("a", 0, ObjectStore::kToEnd).value(), "version 2");
+  EXPECT_EQ(store_->VersionsOf("a longer name")->size(), 3u);
+  EXPECT_EQ(store_->VersionsOf("b")->size(), 0u);
+  EXPECT_THAT(store_->RemoveOldVersions("b"), IsOk());
+}
+
 TEST_F(S3StoreTest, LargeObjectsArePutInParts) {
   for (const size_t bytes : {kPartBytes - 1, kPartBytes, kPartBytes + 1, 2 * kPartBytes + 7}) {
     const std::string content = Pattern(bytes);

@@ -527,10 +527,19 @@ absl::Status S3Store::Delete(absl::string_view name) {
   return absl::IsNotFound(removed) ? absl::OkStatus() : removed;
 }
 
-absl::Status S3Store::RemoveOldVersions(absl::string_view name) {
+absl::Status S3Store::KeepVersions() {
+  return Send({.method = "PUT",
+               .query = {{"versioning", ""}},
+               .body = "<VersioningConfiguration xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">"
+                       "<Status>Enabled</Status></VersioningConfiguration>"})
+      .status();
+}
+
+absl::StatusOr<std::vector<S3Store::Version>> S3Store::VersionsOf(absl::string_view name) const {
   const absl::Status valid = CheckObjectName(name);
   if (!valid.ok()) return valid;
   const std::string key = absl::StrCat(key_prefix_, name);
+  std::vector<Version> versions;
   std::map<std::string, std::string> from;  // Where the next page begins.
   for (;;) {
     Call call{.method = "GET", .query = {{"versions", ""}, {"prefix", key}}};
@@ -545,18 +554,27 @@ absl::Status S3Store::RemoveOldVersions(absl::string_view name) {
     for (const pugi::xml_node& version : result.children()) {
       const absl::string_view kind = version.name();
       if (kind != "Version" && kind != "DeleteMarker") continue;
-      if (version.child_value("Key") != key || version.child("IsLatest").text().as_bool()) continue;
-      const absl::Status removed =
-          Send({.method = "DELETE",
-                .name = std::string(name),
-                .query = {{"versionId", version.child_value("VersionId")}}})
-              .status();
-      if (!removed.ok() && !absl::IsNotFound(removed)) return removed;
+      if (version.child_value("Key") != key) continue;  // A longer one.
+      versions.push_back({version.child_value("VersionId"),
+                          absl::EqualsIgnoreCase(version.child_value("IsLatest"), "true")});
     }
-    if (!result.child("IsTruncated").text().as_bool()) return absl::OkStatus();
+    if (!result.child("IsTruncated").text().as_bool()) return versions;
     from = {{"key-marker", result.child_value("NextKeyMarker")},
             {"version-id-marker", result.child_value("NextVersionIdMarker")}};
   }
+}
+
+absl::Status S3Store::RemoveOldVersions(absl::string_view name) {
+  const absl::StatusOr<std::vector<Version>> versions = VersionsOf(name);
+  if (!versions.ok()) return versions.status();
+  for (const Version& version : *versions) {
+    if (version.latest) continue;
+    const absl::Status removed =
+        Send({.method = "DELETE", .name = std::string(name), .query = {{"versionId", version.id}}})
+            .status();
+    if (!removed.ok() && !absl::IsNotFound(removed)) return removed;
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace eventhub::lake

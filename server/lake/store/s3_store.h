@@ -60,6 +60,14 @@ class S3Store final : public ObjectStore {
 
   // Makes the bucket, with the service's defaults. OK if it is the caller's already.
   absl::Status CreateBucket();
+  // Makes the bucket keep what objects were before.
+  absl::Status KeepVersions();
+
+  struct Version {
+    std::string id;
+    bool latest = false;
+  };
+  absl::StatusOr<std::vector<Version>> VersionsOf(absl::string_view name) const;
 
   absl::StatusOr<std::unique_ptr<ObjectSink>> Create(absl::string_view name) override;
   // UNIMPLEMENTED: the service replaces objects that it must not.
