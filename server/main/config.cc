@@ -182,7 +182,8 @@ ABSL_FLAG(absl::Duration, compaction_interval, absl::Seconds(10),
 ABSL_FLAG(absl::Duration, producer_expiry, absl::Hours(7 * 24),
           "Idempotent producers that are idle for this long are forgotten.");
 ABSL_FLAG(absl::Duration, shutdown_grace, absl::Seconds(10),
-          "How long a shutdown waits for calls in progress before it cancels them.");
+          "How long a shutdown waits for calls in progress before it cancels them. Afterwards it "
+          "waits as long again, 1 s to 10 s, for the disk and the lake.");
 ABSL_FLAG(bool, drop_after_damage, false,
           "Start in spite of a damaged write-ahead log, and drop everything after the damage. "
           "Loses acknowledged events; the last resort when there is no other copy.");
@@ -352,13 +353,15 @@ LakeMergerOptions MergerOptions(size_t memory) {
   return options;
 }
 
-void ConfigureLakeTarget(ServerOptions& server, size_t merge_bytes) {
+void ConfigureLakeTarget(ServerOptions& server, size_t merge_bytes,
+                         std::shared_ptr<lake::StoreCalls> calls) {
   if (!server.broker.archive.has_value()) return;
   const std::string location = server.broker.archive->location;
   LakeArchiveOptions options{.hub = "",
                              .description = DescribeHost(server.listen),
                              .takeover = absl::GetFlag(FLAGS_lake_takeover),
-                             .drops = absl::GetFlag(FLAGS_lake_when_behind) == "drop"};
+                             .drops = absl::GetFlag(FLAGS_lake_when_behind) == "drop",
+                             .calls = std::move(calls)};
   if (absl::GetFlag(FLAGS_lake_merge)) options.merger = MergerOptions(merge_bytes);
   server.open_lake = [location, options](const std::string& hub_id, const Clock& clock,
                                          MemoryMeter& history) -> absl::StatusOr<OpenedLake> {
@@ -366,13 +369,13 @@ void ConfigureLakeTarget(ServerOptions& server, size_t merge_bytes) {
     ours.hub = hub_id;
     OpenedLake lake;
     ASSIGN_OR_RETURN(lake.target, LakeArchive::Open(location, std::move(ours), clock));
-    ASSIGN_OR_RETURN(lake.history, LakeHistory::Open(location, hub_id, history));
+    ASSIGN_OR_RETURN(lake.history, LakeHistory::Open(location, hub_id, history, options.calls));
     return lake;
   };
 }
 
 // Divides the limit into shares, except those set by flags.
-absl::Status PlanMemory(ServerOptions& server) {
+absl::Status PlanMemory(ServerOptions& server, std::shared_ptr<lake::StoreCalls> lake_calls) {
   const uint64_t wanted = absl::GetFlag(FLAGS_memory_limit).value;
   MemoryPlan plan = MemoryPlan::For(wanted != 0 ? wanted : DefaultMemoryLimit(ThisMachine()),
                                     server.broker.archive.has_value());
@@ -392,7 +395,7 @@ absl::Status PlanMemory(ServerOptions& server) {
   plan.in_flight_per_connection = plan.in_flight / 8;
   take(absl::GetFlag(FLAGS_max_in_flight_per_connection), &plan.in_flight_per_connection);
   plan.ApplyTo(server);
-  ConfigureLakeTarget(server, plan.merge);
+  ConfigureLakeTarget(server, plan.merge, std::move(lake_calls));
   const int partitions = absl::GetFlag(FLAGS_max_partitions);
   if (partitions != 0) server.broker.max_partitions = static_cast<size_t>(partitions);
   const int streams = absl::GetFlag(FLAGS_max_streams);
@@ -440,7 +443,7 @@ absl::StatusOr<Config> ConfigFromFlags() {
   broker.maintenance->retention.producer_expiry = absl::GetFlag(FLAGS_producer_expiry);
   ASSIGN_OR_RETURN(broker.master_keys, MasterKeysFromFlags());
   ConfigureLake(server);
-  RETURN_IF_ERROR(PlanMemory(server));
+  RETURN_IF_ERROR(PlanMemory(server, config.lake_calls));
   return config;
 }
 

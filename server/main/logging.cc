@@ -4,9 +4,11 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <thread>
 #include <utility>
 
 #include "absl/strings/match.h"
+#include "absl/synchronization/notification.h"
 #include "google/protobuf/struct.pb.h"
 #include "google/protobuf/stubs/logging.h"
 #include "google/protobuf/util/json_util.h"
@@ -103,6 +105,17 @@ void SetUpLogging(const std::string& format, const std::string& level) {
   // the error.
   google::protobuf::SetLogHandler(nullptr);
   gpr_set_log_function(LogOfGrpc);
+}
+
+void FlushLog() {
+  constexpr absl::Duration kFlush = absl::Seconds(1);
+  // Static: the thread may outlive this call.
+  static absl::Notification flushed;
+  std::thread([] {
+    spdlog::shutdown();
+    flushed.Notify();
+  }).detach();
+  flushed.WaitForNotificationWithTimeout(kFlush);
 }
 
 }  // namespace eventhub

@@ -18,6 +18,7 @@
 #include "absl/time/time.h"
 #include "grpc/grpc.h"
 #include "server/lake/restore/lake_restore.h"
+#include "server/lake/store/watched_store.h"
 #include "server/main/access_hint.h"
 #include "server/main/config.h"
 #include "server/main/descriptor_plan.h"
@@ -36,6 +37,12 @@ namespace {
 
 constexpr int kExitFailure = 1;
 constexpr int kExitUsage = 2;
+
+// How long the work on disks and the lake may take to end after a signal, and, when the hub serves,
+// after the drain. All of it can be interrupted: what was acknowledged is in the log, and the next
+// start repeats the rest. With less --shutdown_grace it is as short, but not shorter than this.
+constexpr absl::Duration kEndBound = absl::Seconds(10);
+constexpr absl::Duration kShortestEndBound = absl::Seconds(1);
 
 // How often the progress of a restore is reported.
 constexpr absl::Duration kReportEvery = absl::Seconds(2);
@@ -89,16 +96,33 @@ bool WritePortFile(const std::string& path, const std::vector<std::string>& addr
   return !file.fail() && std::rename(temporary.c_str(), path.c_str()) == 0;
 }
 
+absl::Duration EndBound(const Config& config) {
+  return std::clamp(config.shutdown_grace, kShortestEndBound, kEndBound);
+}
+
+// Says what the process would still wait for. Returns the exit code.
+int GiveUp(const lake::StoreCalls& calls, absl::string_view what, int exit_code) {
+  const std::vector<std::string> left = calls.Describe();
+  spdlog::warn("{} did not end in time; ends without waiting for: {}", std::string(what),
+               left.empty() ? "work on the data directory" : absl::StrJoin(left, "; "));
+  FlushLog();
+  return exit_code;
+}
+
 int Restore(Config config) {
+  Termination termination(EndBound(config), [calls = config.lake_calls] {
+    return GiveUp(*calls, "the restore, which the same command continues,", kExitFailure);
+  });
   LakeRestoreOptions options;
   options.lake = config.restore_from_lake;
+  options.calls = config.lake_calls;
   options.broker = std::move(config.server.broker);
   options.broker.store.on_warning = [](const std::string& message) {
     spdlog::warn("RocksDB: {}", message);
   };
   const absl::Duration start = Clock::System().Monotonic();
   absl::Duration reported = start;
-  options.progress = [start, &reported](const RestoreProgress& progress) {
+  options.progress = [start, &reported, &termination](const RestoreProgress& progress) {
     const absl::Duration now = Clock::System().Monotonic();
     if (now - reported >= kReportEvery && progress.total > 0) {
       reported = now;
@@ -108,7 +132,7 @@ int Restore(Config config) {
                    progress.total, 100 * share,
                    absl::ToInt64Seconds((now - start) * (1 / std::max(share, 1e-9) - 1)));
     }
-    return !TerminationArrived();
+    return !termination.arrived();
   };
   const std::string directory = options.broker.store.directory;
   spdlog::info("restoring {} from {}", directory, options.lake);
@@ -122,6 +146,9 @@ int Restore(Config config) {
 }
 
 int Serve(Config config) {
+  const absl::Duration bound = EndBound(config);
+  Termination termination(bound,
+                          [calls = config.lake_calls] { return GiveUp(*calls, "the hub", 0); });
   config.server.broker.on_writable_change = [](const absl::Status& status) {
     if (status.ok()) {
       spdlog::info("writes are accepted again");
@@ -211,9 +238,11 @@ int Serve(Config config) {
   if (!config.port_file.empty() && !WritePortFile(config.port_file, (*server)->addresses())) {
     return FailToServe("cannot write " + config.port_file);
   }
-  const int signal = WaitForTermination();
+  const int signal = termination.Await();
   spdlog::info("{}: shutting down", strsignal(signal));
+  termination.EndWithin(config.shutdown_grace + bound);
   (*server)->Shutdown(config.shutdown_grace);
+  termination.EndWithin(bound);
   server->reset();
   spdlog::info("done");
   return 0;

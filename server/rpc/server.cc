@@ -300,7 +300,7 @@ void Server::Shutdown(absl::Duration grace) {
   services_->health.Shutdown();
   if (services_->broker != nullptr) services_->broker->StopWaitingForSpace();
   if (services_->link_manager != nullptr) services_->link_manager->Stop();
-  if (services_->archiver != nullptr) services_->archiver->Stop();
+  if (services_->archiver != nullptr) services_->archiver->Interrupt();
   services_->registry.Drain();
   // After the streams that wait for the lake have ended.
   if (services_->lake.history != nullptr) services_->lake.history->Interrupt();

@@ -3,14 +3,20 @@
 The environment names the programs: EVENTHUB, EVENTHUBD.
 """
 
+import contextlib
+import glob
 import json
 import os
+import platform
 import subprocess
 import tempfile
 import time
 import unittest
 
 from cli_hub import EVENTHUBD, TIMEOUT, Hub
+
+# The number of the call.
+OPENAT = "257" if platform.machine() == "x86_64" else "56"
 
 
 class LakeHub(Hub):
@@ -52,11 +58,42 @@ class LakeHub(Hub):
         os.remove(f"{self.lake}/.tmp")
         os.rename(f"{self.lake}/.away", f"{self.lake}/.tmp")
 
+    def hang(self, name):
+        """Whoever reads this file of the lake waits until answer(), as if a server were gone."""
+        path = f"{self.lake}/{name}"
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        if os.path.exists(path):
+            os.rename(path, path + ".away")
+        os.mkfifo(path)
+
+    def answer(self, name):
+        path = f"{self.lake}/{name}"
+        os.remove(path)
+        if os.path.exists(path + ".away"):
+            os.rename(path + ".away", path)
+
     def objects(self):
         found = []
         for folder, _, files in os.walk(self.lake):
             found += [os.path.join(folder, name) for name in files if name.endswith(".zst")]
         return found
+
+
+def waits_for_a_file(pid):
+    """Whether a thread of the process waits in a call that opens a file of hang()."""
+    for thread in glob.glob(f"/proc/{pid}/task/*"):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            with open(f"{thread}/wchan", encoding="ascii") as file:
+                function = file.read()
+            if function in ("wait_for_partner", "fifo_open"):
+                return True
+            if function not in ("", "0"):
+                continue
+            # The kernel hides where threads wait.
+            with open(f"{thread}/syscall", encoding="ascii") as call:
+                if call.read().split()[0] == OPENAT:
+                    return True
+    return False
 
 
 class ArchiveTest(unittest.TestCase):
@@ -212,6 +249,18 @@ class ArchiveTest(unittest.TestCase):
         self.assertEqual(plan["events"], 4)
         self.assertEqual(describe()["stats"]["replay_events"], 0)
 
+        # A seek does not leave the log, and says so.
+        for to, start in (("earliest", "earliest"), ("2020-01-01", "2020-01-01T00:00:00Z")):
+            moved = self.ok("subscriptions", "seek", "s", f"--to={to}", "--dry-run")
+            self.assertIn("the log of partition 0 begins at offset 4; the events before it, "
+                          "from 0 on, are in the lake only\n", moved)
+            self.assertIn(f"eventhub subscriptions replay s --from={start}\n", moved)
+        in_lake = {to: json.loads(self.ok("subscriptions", "seek", "s", f"--to={to}", "--dry-run",
+                                          "--output=json"))["in_lake_only"]
+                   for to in ("earliest", "latest", "0:4")}
+        self.assertEqual(in_lake, {"earliest": [{"partition": 0, "start_offset": 0,
+                                                 "end_offset": 4}], "latest": [], "0:4": []})
+
         # One after the other, across a crash.
         self.ok("subscriptions", "replay", "s", "--from=0:1", "--to=0:4", "--filter=id <> 'c'")
         refused = self.hub.run("subscriptions", "replay", "s", "--from=earliest")
@@ -246,6 +295,72 @@ class ArchiveTest(unittest.TestCase):
         early = self.hub.run("subscriptions", "replay", "other", "--from=0:5")
         self.assertEqual(early.code, 1)
         self.assertIn(b"offset 5", early.err)
+
+    def test_a_subscription_does_not_get_the_history_of_another_topic(self):
+        self.ok("topics", "create", "t")
+        self.assertEqual(self.hub.publish("a").code, 0)
+        self.ok("topics", "delete", "t", "--yes")
+        self.ok("topics", "create", "t")
+        self.ok("subscriptions", "create", "s", "--topic=t", "--kind=queue")
+        other = LakeHub()
+        self.addCleanup(other.close)
+        other.start()
+        self.assertEqual(other.run("topics", "create", "t").code, 0)
+        self.assertEqual(other.publish("a").code, 0)
+        self.eventually(lambda: other.describe()["lake"]["lag_events"] == 0)
+        for lake, why in ((self.hub.lake, ""), (other.lake, "it is of hub ")):
+            refused = self.hub.run("lake", f"--lake={lake}", "replay", "t", "--to-subscription=s",
+                                   "--yes")
+            self.assertEqual(refused.code, 1)
+            self.assertIn(f"is not that of topic 't' of this hub: {why}", refused.err.decode())
+        # Its own is taken.
+        self.assertEqual(self.hub.publish("b").code, 0)
+        self.eventually(self.archived)
+        self.ok("consume", "s", "--limit=1", "--format=%i")
+        replay = self.hub.popen("lake", f"--lake={self.hub.lake}", "replay", "t",
+                                "--to-subscription=s", "--yes", stderr=subprocess.PIPE)
+        self.assertEqual(self.ok("consume", "s", "--limit=1", "--format=%i"), "b")
+        self.assertEqual(replay.communicate(timeout=TIMEOUT)[1].count(b"1 event of topic t"), 1)
+        self.assertEqual(replay.returncode, 0)
+
+    def test_a_lake_that_does_not_answer_does_not_keep_the_hub_from_ending(self):
+        hub = self.hub = LakeHub(flags=["--shutdown_grace=1s"])
+        self.addCleanup(hub.close)
+        hub.start()
+        self.ok("topics", "create", "t", "--max-age=1s")
+        # Archiving.
+        hub.hang("topic=t/_manifest/_latest")
+        self.assertEqual(hub.publish("a", "b").code, 0)
+        self.eventually(lambda: waits_for_a_file(hub.process.pid))
+        self.assertEqual(hub.stop(), 0)
+        self.assertIn(f"without waiting for: reading {hub.lake}/topic=t/_manifest/_latest",
+                      hub.log())
+        hub.answer("topic=t/_manifest/_latest")
+        hub.start()
+        self.eventually(lambda: hub.describe()["partition_list"][0]["start_offset"] == 2)
+        # Reading.
+        name = os.path.relpath(hub.objects()[0], hub.lake)
+        hub.hang(name)
+        with hub.background("read", "t"):
+            self.eventually(lambda: waits_for_a_file(hub.process.pid))
+            self.assertEqual(hub.stop(), 0)
+        hub.answer(name)
+        # A start, and a restore.
+        hub.hang("_lake/owner/_latest")
+        for target in ([f"--lake={hub.lake}", f"--data_dir={hub.directory}/data"],
+                       [f"--restore_from_lake={hub.lake}", f"--data_dir={hub.directory}/other"]):
+            process = subprocess.Popen([EVENTHUBD, "--listen=127.0.0.1:0", "--shutdown_grace=1s",
+                                        *target], stderr=subprocess.PIPE)
+            self.eventually(lambda: waits_for_a_file(process.pid))
+            process.terminate()
+            _, log = process.communicate(timeout=TIMEOUT)
+            self.assertEqual(process.returncode, 0 if "--lake=" in target[0] else 1, log)
+            self.assertIn(b"without waiting for: reading", log)
+        hub.answer("_lake/owner/_latest")
+        # Nothing is lost.
+        hub.start()
+        self.assertEqual(self.ok("read", "t", "--format=%i "), "a b ")
+        self.ok("lake", f"--lake={hub.lake}", "verify")
 
     def test_another_hub_is_refused(self):
         self.ok("topics", "create", "t")

@@ -11,6 +11,7 @@
 
 #include "server/lake/read/verify.h"
 #include "server/lake/store/directory_store.h"
+#include "tests/lake/blocking_store.h"
 #include "tests/lake/lake_events.h"
 #include "tests/support/eventually.h"
 #include "tests/support/fake_clock.h"
@@ -28,14 +29,18 @@ class LakeArchiveTest : public testing::Test {
  protected:
   void SetUp() override { Open(); }
 
-  void Open() {
-    archive_.reset();
+  static LakeArchiveOptions Options() {
     LakeArchiveOptions options{.hub = "hub-1", .description = "test"};
     options.merger.emplace();
     options.merger->first_look = absl::ZeroDuration();
     options.merger->bytes_per_second = 0;
     options.merger->look_interval = absl::Milliseconds(1);
-    auto archive = LakeArchive::Open(directory_.path() + "/lake", options, clock_);
+    return options;
+  }
+
+  void Open() {
+    archive_.reset();
+    auto archive = LakeArchive::Open(directory_.path() + "/lake", Options(), clock_);
     ASSERT_THAT(archive, IsOk());
     archive_ = *std::move(archive);
   }
@@ -146,6 +151,28 @@ TEST_F(LakeArchiveTest, AFencedHubMergesNothing) {
   clock_.Advance(absl::Hours(2));
   ASSERT_TRUE(Eventually([&] { return !archive_->Upkeep().findings.empty(); }));
   EXPECT_THAT(archive_->Upkeep().findings, ElementsAre(HasSubstr("taken over by hub hub-2")));
+}
+
+TEST_F(LakeArchiveTest, DoesNotWaitForAMergeThatIsBlockedBeforeItIsDestroyed) {
+  Archive(5);
+  Archive(5);
+  archive_.reset();
+  auto blocking = std::make_unique<lake::BlockingStore>(*lake::DirectoryStore::Open(
+      directory_.path() + "/lake", lake::DirectoryStore::Mode::kCreate));
+  lake::BlockingStore& store = *blocking;
+  store.Block("/hour=");
+  archive_ = std::make_unique<LakeArchive>(std::move(blocking), Options(), clock_);
+  ASSERT_THAT(archive_->Claim(), IsOk());
+  archive_->StartMerging();
+  clock_.Advance(absl::Hours(2));
+  store.AwaitBlocked();
+  archive_->Interrupt();
+  store.Release();
+  archive_.reset();
+
+  // The next process merges them.
+  Open();
+  ASSERT_TRUE(Merged(2));
 }
 
 }  // namespace

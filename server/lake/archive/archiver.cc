@@ -21,7 +21,12 @@ Archiver::Archiver(Archives& archives, ArchiveTarget& lake, const Clock& clock,
   for (int i = 0; i < options_.threads; ++i) threads_.emplace_back([this] { Run(); });
 }
 
-void Archiver::Stop() {
+Archiver::~Archiver() {
+  Interrupt();
+  for (std::thread& thread : threads_) thread.join();
+}
+
+void Archiver::Interrupt() {
   {
     MutexLock lock(mutex_);
     stopping_ = true;
@@ -29,9 +34,6 @@ void Archiver::Stop() {
   }
   archives_.Stop();
   lake_.Interrupt();
-  for (std::thread& thread : threads_) {
-    if (thread.joinable()) thread.join();
-  }
 }
 
 void Archiver::Run() {

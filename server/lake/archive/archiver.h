@@ -51,19 +51,20 @@ struct ArchiverOptions {
 // Topics that are due take turns, one object at a time. A topic that fails does not stop others,
 // as far as there are threads that do not wait for the lake.
 //
-// Thread-safe. Runs from construction to Stop().
+// Thread-safe. Runs from construction to Interrupt().
 class Archiver {
  public:
   // The arguments outlive this object.
   Archiver(Archives& archives, ArchiveTarget& lake, const Clock& clock, ArchiverOptions options);
-  ~Archiver() { Stop(); }
+  // Waits for the attempts in progress; the lake may make that take as long as one call of it. The
+  // log's writer must run until then.
+  ~Archiver();
 
   Archiver(const Archiver&) = delete;
   Archiver& operator=(const Archiver&) = delete;
 
-  // Ends the attempts in progress, which continue after the next start, and waits for them. The
-  // lake may make that take as long as one call of it. Call before the log's writer ends.
-  void Stop();
+  // Ends the attempts in progress soon, which continue after the next start, and begins no others.
+  void Interrupt();
 
  private:
   // The answer to ask_settings, which may come after the archiver ended.

@@ -39,7 +39,7 @@ absl::StatusOr<std::unique_ptr<LakeArchive>> LakeArchive::Open(const std::string
                                                                LakeArchiveOptions options,
                                                                const Clock& clock) {
   ASSIGN_OR_RETURN(std::unique_ptr<lake::ObjectStore> store,
-                   lake::OpenObjectStore(location, lake::StoreAccess::kWrite));
+                   lake::OpenObjectStore(location, lake::StoreAccess::kWrite, options.calls));
   lake::ObjectStore& leftovers = *store;
   auto archive = std::make_unique<LakeArchive>(std::move(store), std::move(options), clock);
   const absl::Status claimed = archive->Claim();
@@ -73,7 +73,7 @@ void LakeArchive::StartMerging() {
 
 void LakeArchive::Interrupt() {
   store_->Interrupt();
-  if (merger_ != nullptr) merger_->Stop();
+  if (merger_ != nullptr) merger_->Interrupt();
 }
 
 LakeUpkeep LakeArchive::Upkeep() const {

@@ -12,6 +12,7 @@
 #include "server/lake/archive/lake_merger.h"
 #include "server/lake/archive/lake_topics.h"
 #include "server/lake/store/object_store.h"
+#include "server/lake/store/watched_store.h"
 #include "storage/base/clock.h"
 
 namespace eventhub {
@@ -24,13 +25,16 @@ struct LakeArchiveOptions {
   bool drops = false;
   // How small objects are merged; nothing: not at all.
   std::optional<LakeMergerOptions> merger{};
+  // Where the calls of the store are noted; null: nowhere.
+  std::shared_ptr<lake::StoreCalls> calls{};
 };
 
 // Owns the lake from the first call that reaches it: a claim with a new epoch, which fences every
 // other process. If the lake is taken over later, all calls fail with ABORTED.
 //
 // Thread-safe, as ArchiveTarget requires. Calls that open a topic wait for each other. Objects are
-// merged in the background from StartMerging() to Interrupt().
+// merged in the background from StartMerging() to Interrupt(); the destructor waits for the merge
+// in progress.
 class LakeArchive final : public ArchiveTarget {
  public:
   // Opens the lake, see OpenObjectStore, and claims it. If it is not available at the moment, it is

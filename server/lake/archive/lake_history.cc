@@ -101,12 +101,12 @@ struct LakeHistory::Reading {
   bool full = false;
 };
 
-absl::StatusOr<std::unique_ptr<LakeHistory>> LakeHistory::Open(const std::string& location,
-                                                               std::string hub,
-                                                               MemoryMeter& memory) {
+absl::StatusOr<std::unique_ptr<LakeHistory>> LakeHistory::Open(
+    const std::string& location, std::string hub, MemoryMeter& memory,
+    std::shared_ptr<lake::StoreCalls> calls) {
   // As a writer does, so that the hub starts without its lake.
   ASSIGN_OR_RETURN(std::unique_ptr<lake::ObjectStore> store,
-                   lake::OpenObjectStore(location, lake::StoreAccess::kWrite));
+                   lake::OpenObjectStore(location, lake::StoreAccess::kWrite, std::move(calls)));
   return std::make_unique<LakeHistory>(std::move(store), std::move(hub), memory, kAheadThreads);
 }
 

@@ -19,6 +19,7 @@
 #include "server/lake/object/object_plan.h"
 #include "server/lake/read/topic_index.h"
 #include "server/lake/store/object_store.h"
+#include "server/lake/store/watched_store.h"
 #include "storage/base/mutex.h"
 #include "storage/base/work_pool.h"
 
@@ -30,8 +31,10 @@ class LakeHistory final : public History {
  public:
   // Opens the lake, see OpenObjectStore; it may be unavailable at the moment. `hub` is the hub's
   // id. `memory`, which outlives this object, is for all that is kept, and for what is being read.
-  static absl::StatusOr<std::unique_ptr<LakeHistory>> Open(const std::string& location,
-                                                           std::string hub, MemoryMeter& memory);
+  // The calls of the store are noted in `calls`, if that is not null.
+  static absl::StatusOr<std::unique_ptr<LakeHistory>> Open(
+      const std::string& location, std::string hub, MemoryMeter& memory,
+      std::shared_ptr<lake::StoreCalls> calls = nullptr);
 
   // With `ahead_threads`, these decode what a reader is likely to want next while it sends what it
   // has.

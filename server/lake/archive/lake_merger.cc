@@ -31,13 +31,15 @@ LakeMerger::LakeMerger(lake::ObjectStore& store, LakeTopics& topics, const Clock
   thread_ = std::thread([this] { Run(); });
 }
 
-void LakeMerger::Stop() {
-  {
-    MutexLock lock(mutex_);
-    stopping_ = true;
-    changed_.NotifyAll();
-  }
-  if (thread_.joinable()) thread_.join();
+LakeMerger::~LakeMerger() {
+  Interrupt();
+  thread_.join();
+}
+
+void LakeMerger::Interrupt() {
+  MutexLock lock(mutex_);
+  stopping_ = true;
+  changed_.NotifyAll();
 }
 
 void LakeMerger::NoteObject(const lake::LakeTopic& topic, int64_t hour) {

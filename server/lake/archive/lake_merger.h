@@ -31,20 +31,21 @@ struct LakeMergerOptions {
   absl::Duration max_retry = absl::Hours(1);
 };
 
-// One thread of low priority. Thread-safe. Runs from construction to Stop().
+// One thread of low priority. Thread-safe. Runs from construction to Interrupt().
 class LakeMerger {
  public:
   // The arguments outlive this object.
   LakeMerger(lake::ObjectStore& store, LakeTopics& topics, const Clock& clock,
              LakeMergerOptions options);
-  ~LakeMerger() { Stop(); }
+  // Waits for the merge in progress, as long as one call of the store.
+  ~LakeMerger();
 
   LakeMerger(const LakeMerger&) = delete;
   LakeMerger& operator=(const LakeMerger&) = delete;
 
-  // Ends the merge in progress, which leaves nothing but an object that the next attempt
-  // overwrites, and waits for it: as long as one call of the store.
-  void Stop();
+  // Ends the merge in progress soon, which leaves nothing but an object that the next attempt
+  // overwrites, and begins no other.
+  void Interrupt();
 
   // Notes that an object was added to a topic.
   void NoteObject(const lake::LakeTopic& topic, int64_t hour);

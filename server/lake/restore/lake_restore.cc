@@ -90,7 +90,8 @@ class Restore {
 
  private:
   absl::Status ReadLake() {
-    ASSIGN_OR_RETURN(store_, lake::OpenObjectStore(options_.lake, lake::StoreAccess::kRead));
+    ASSIGN_OR_RETURN(
+        store_, lake::OpenObjectStore(options_.lake, lake::StoreAccess::kRead, options_.calls));
     ASSIGN_OR_RETURN(const std::optional<lake::LakeOwner> owner, lake::ReadOwner(*store_));
     if (!owner) {
       return absl::NotFoundError(absl::StrCat(options_.lake, " is not a lake: no hub owns it"));

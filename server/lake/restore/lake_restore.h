@@ -3,11 +3,13 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "server/core/broker.h"
+#include "server/lake/store/watched_store.h"
 
 namespace eventhub {
 
@@ -25,6 +27,8 @@ struct LakeRestoreOptions {
   // CANCELLED.
   std::function<bool(const RestoreProgress&)> progress;
   uint64_t progress_events = 4096;
+  // Where the calls of the lake are noted; null: nowhere.
+  std::shared_ptr<lake::StoreCalls> calls{};
 };
 
 // Creates the topics of the hub that last wrote the lake, with their ids and settings, and their

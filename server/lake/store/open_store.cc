@@ -18,8 +18,9 @@ absl::Status CheckStoreLocation(absl::string_view location) {
       absl::StrCat("'", location, "' is not a lake: a directory, or s3://BUCKET/PREFIX"));
 }
 
-absl::StatusOr<std::unique_ptr<ObjectStore>> OpenObjectStore(absl::string_view location,
-                                                             StoreAccess access) {
+namespace {
+
+absl::StatusOr<std::unique_ptr<ObjectStore>> Open(absl::string_view location, StoreAccess access) {
   if (absl::StartsWith(location, "s3://")) {
     absl::StatusOr<S3Options> options = ParseS3Url(location);
     if (!options.ok()) return options.status();
@@ -34,6 +35,16 @@ absl::StatusOr<std::unique_ptr<ObjectStore>> OpenObjectStore(absl::string_view l
   return DirectoryStore::Open(std::string(location), access == StoreAccess::kWrite
                                                          ? DirectoryStore::Mode::kCreate
                                                          : DirectoryStore::Mode::kRead);
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<ObjectStore>> OpenObjectStore(absl::string_view location,
+                                                             StoreAccess access,
+                                                             std::shared_ptr<StoreCalls> calls) {
+  absl::StatusOr<std::unique_ptr<ObjectStore>> store = Open(location, access);
+  if (!store.ok() || calls == nullptr) return store;
+  return WatchStore(*std::move(store), std::move(calls));
 }
 
 }  // namespace eventhub::lake
