@@ -32,6 +32,7 @@
 #include "client/cli/run/progress.h"
 #include "client/cli/run/replay_target.h"
 #include "client/cli/run/replay_wait.h"
+#include "eventhub/admin_client.h"
 #include "eventhub/error.h"
 #include "eventhub/subscription_client.h"
 #include "server/filter/filter.h"
@@ -476,6 +477,29 @@ absl::Status ReplayIntoTopic(const Context& context, const LakeFlags& common,
   return WithKnownOutcome(WithMessage(status, absl::StrCat(status.message(), how)));
 }
 
+// The hub replays the history of its present topic of that name: what was selected must be that,
+// not the history of a deleted topic, nor that of another hub.
+absl::Status CheckHistoryOfHub(const Context& context, const lake::CatalogEntry& entry) {
+  const std::string& name = entry.topic.name;
+  const auto other = [&](absl::string_view why) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "the history in ", entry.topic.directory, " is not that of topic '", name,
+        "' of this hub: ", why, "; to replay it nevertheless, append it to a topic (--into)"));
+  };
+  client::AdminClient admin = ConnectAdmin(context);
+  ASSIGN_OR_RETURN(const client::HubStats stats, admin.GetStats());
+  if (stats.hub_id != entry.topic.identity.hub) {
+    return other(absl::StrCat("it is of hub ", entry.topic.identity.hub, ", and this is hub ",
+                              stats.hub_id));
+  }
+  if (entry.deleted) return other("it is of a topic that was deleted");
+  // Until the hub has told the lake that a topic was deleted, only the times tell.
+  ASSIGN_OR_RETURN(const client::TopicDescription topic, admin.GetTopic(name));
+  if (topic.topic.create_time <= entry.created) return absl::OkStatus();
+  return other(absl::StrCat("the topic was created at ", FormatMoment(topic.topic.create_time),
+                            ", after this history began"));
+}
+
 // The hub replays its own history: the same selection, whose preview the lake gave.
 absl::Status ReplayToSubscription(const Context& context, const LakeFlags& common,
                                   const LakeReplayFlags& flags, const Selection& selection,
@@ -488,6 +512,7 @@ absl::Status ReplayToSubscription(const Context& context, const LakeFlags& commo
                                                       description.subscription.topic, "', not of '",
                                                       selection.entry.topic.name, "'"));
   }
+  RETURN_IF_ERROR(CheckHistoryOfHub(context, selection.entry));
   client::ReplaySpec spec{.partitions = selection.partitions};
   spec.start = client::StartPosition::Earliest();
   if (flags.from_offset > 0) spec.start = client::StartPosition::Offset(flags.from_offset);

@@ -1,6 +1,8 @@
 // `eventhub subscriptions seek` and `replay`: redeliver or skip events.
+#include <cstdint>
 #include <cstdio>
 #include <limits>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -18,6 +20,7 @@
 #include "client/cli/run/progress.h"
 #include "client/cli/run/replay_wait.h"
 #include "eventhub/error.h"
+#include "eventhub/subscription_client.h"
 #include "storage/base/clock.h"
 #include "storage/base/status_macros.h"
 
@@ -28,7 +31,8 @@ constexpr char kSeekExamples[] = R"(
 Moves a subscription to another position in its topic's log; consumers stay connected. Events from
 there on are delivered again, and earlier ones are not, except replays and redriven dead letters.
 Events in flight and pending retries are discarded. It asks first, takes a snapshot to go back to
-(the last 10 are kept), and prints the command that goes back.
+(the last 10 are kept), and prints the command that goes back. A seek does not leave the log: events
+that only the lake has are delivered again by `eventhub subscriptions replay`.
 
 Examples:
   eventhub subscriptions seek billing --to=2h --dry-run      what would be delivered again?
@@ -119,24 +123,87 @@ void DeleteOldSnapshots(client::SubscriptionClient& client, const SeekFlags& fla
   }
 }
 
-absl::Status ConfirmSeek(client::SubscriptionClient& client, const SeekFlags& flags,
-                         const client::SeekTarget& target) {
+// Events that the lake has and the log does not have any more, in front of a position.
+struct PassedOver {
+  uint32_t partition = 0;
+  int64_t start = 0;
+  int64_t end = 0;
+};
+
+// What a seek to the earliest event or to a time does not reach: a subscription has positions in
+// the log only. Ignores errors: the seek is done or described, whether or not this can be told.
+std::vector<PassedOver> FindPassedOver(const Context& context, client::SubscriptionClient& client,
+                                       const SeekFlags& flags, const client::SeekTarget& target,
+                                       const std::vector<client::PartitionMove>& moves) {
+  std::vector<PassedOver> found;
+  if (!target.start.has_value() ||
+      (target.start->kind != client::StartPosition::Kind::kEarliest &&
+       target.start->kind != client::StartPosition::Kind::kTimestamp)) {
+    return found;
+  }
+  const auto description = client.GetSubscription(flags.name);
+  if (!description.ok()) return found;
+  const auto logs = ConnectAdmin(context).ListPartitions(description->subscription.topic);
+  if (!logs.ok()) return found;
+  // A partition that did not move is there already.
+  std::map<uint32_t, int64_t> positions;
+  for (const client::SubscriptionPartition& partition : description->partitions) {
+    positions[partition.partition] = partition.acked_offset;
+  }
+  for (const client::PartitionMove& move : moves) positions[move.partition] = move.to_offset;
+  for (const client::PartitionOffset& exact : target.offsets) positions.erase(exact.partition);
+  for (const client::PartitionInfo& log : *logs) {
+    const auto position = positions.find(log.partition);
+    if (position == positions.end() || position->second > log.start_offset) continue;
+    if (log.history_start_offset.value_or(log.start_offset) >= log.start_offset) continue;
+    found.push_back({log.partition, *log.history_start_offset, log.start_offset});
+  }
+  return found;
+}
+
+std::string RenderPassedOver(const std::vector<PassedOver>& passed, const SeekFlags& flags,
+                             const client::SeekTarget& target) {
+  std::string text;
+  for (const PassedOver& partition : passed) {
+    absl::StrAppend(&text, "the log of partition ", partition.partition, " begins at offset ",
+                    partition.end, "; the events before it, from ", partition.start,
+                    " on, are in the lake only\n");
+  }
+  if (passed.empty()) return text;
+  const bool earliest = target.start->kind == client::StartPosition::Kind::kEarliest;
+  return absl::StrCat(
+      text, "to deliver them again, too: eventhub subscriptions replay ", flags.name,
+      " --from=", earliest ? "earliest" : FormatMoment(target.start->timestamp), "\n");
+}
+
+absl::Status ConfirmSeek(const Context& context, client::SubscriptionClient& client,
+                         const SeekFlags& flags, const client::SeekTarget& target) {
   ASSIGN_OR_RETURN(const auto moves, WithProgress("checking the position", [&] {
                      return client.Seek(flags.name, target, /*dry_run=*/true);
                    }));
+  const auto passed = FindPassedOver(context, client, flags, target, moves);
   std::fputs(RenderMoves(moves, /*dry_run=*/false).c_str(), stderr);
+  std::fputs(RenderPassedOver(passed, flags, target).c_str(), stderr);
   return Confirm(absl::StrCat("Move subscription '", flags.name, "'?"),
                  absl::StrCat("subscription '", flags.name, "' stays where it is"));
 }
 
 absl::Status PrintMoves(const std::vector<client::PartitionMove>& moves,
+                        const std::vector<PassedOver>& passed, const client::SeekTarget& target,
                         const std::string& snapshot, const SeekFlags& flags) {
   if (flags.json) {
     Json json = MovesJson(moves, flags.dry_run);
     json["snapshot"] = snapshot.empty() ? Json(nullptr) : Json(snapshot);
+    json["in_lake_only"] = Json::array();
+    for (const PassedOver& partition : passed) {
+      json["in_lake_only"].push_back({{"partition", partition.partition},
+                                      {"start_offset", partition.start},
+                                      {"end_offset", partition.end}});
+    }
     return WriteOut(json.dump() + "\n");
   }
-  std::string text = RenderMoves(moves, flags.dry_run);
+  std::string text =
+      absl::StrCat(RenderMoves(moves, flags.dry_run), RenderPassedOver(passed, flags, target));
   if (!snapshot.empty()) {
     absl::StrAppend(&text, "to go back: eventhub subscriptions seek ", flags.name,
                     " --to=snapshot:", snapshot, "\n");
@@ -149,7 +216,7 @@ absl::Status Seek(const Context& context, const SeekFlags& flags) {
   const bool ask = !flags.dry_run && !flags.yes;
   if (ask) RETURN_IF_ERROR(NeedTerminal("subscriptions seek"));
   client::SubscriptionClient client = ConnectSubscriptions(context);
-  if (ask) RETURN_IF_ERROR(ConfirmSeek(client, flags, target));
+  if (ask) RETURN_IF_ERROR(ConfirmSeek(context, client, flags, target));
   std::string snapshot;
   if (!flags.dry_run && !flags.no_snapshot) {
     ASSIGN_OR_RETURN(snapshot, TakeSnapshot(client, flags));
@@ -160,7 +227,8 @@ absl::Status Seek(const Context& context, const SeekFlags& flags) {
   if (!snapshot.empty() && refused) client.DeleteSnapshot(flags.name, snapshot).IgnoreError();
   RETURN_IF_ERROR(moves.status());
   if (!snapshot.empty()) DeleteOldSnapshots(client, flags);
-  return PrintMoves(*moves, snapshot, flags);
+  const auto passed = FindPassedOver(context, client, flags, target, *moves);
+  return PrintMoves(*moves, passed, target, snapshot, flags);
 }
 
 struct ReplayFlags {
