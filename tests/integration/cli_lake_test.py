@@ -79,7 +79,8 @@ class LakeTest(unittest.TestCase):
         stats = self.lines("stats", "--topic=orders", "-o", "json")[0]
         self.assertEqual(stats["events"], 1000)
         self.assertGreater(stats["raw_bytes"], stats["bytes"])
-        self.assertRegex(self.ok("stats"), r"payments +3 +250 ")
+        self.assertEqual((stats["copied_days"], stats["closed_days"]), (0, 2))
+        self.assertRegex(self.ok("stats"), r"payments +3 +250 .* 0/1\n")
 
     def test_cat(self):
         events = self.lines("cat", "--topic=orders")
@@ -209,6 +210,7 @@ class LakeTest(unittest.TestCase):
                           ("payments", "2025-11-24", 250)])
         self.assertEqual(os.listdir(temporary), [])
         self.assertEqual(self.ok("columns", *flags, lake=lake), "all days are copied\n")
+        self.assertRegex(self.ok("stats", lake=lake), r"(?s)orders .* 2/2\n.*payments .* 1/1\n")
         # Queries use them: the objects could be gone.
         for file in self.ok("files", "--topic=orders", "--to=2025-11-25", lake=lake).splitlines():
             os.rename(file, file + ".away")

@@ -20,6 +20,7 @@
 #include "client/cli/output/table.h"
 #include "client/cli/output/terminal.h"
 #include "client/cli/run/open_lake.h"
+#include "server/lake/manifest/columns.h"
 #include "server/lake/read/count.h"
 #include "storage/base/clock.h"
 #include "storage/base/status_macros.h"
@@ -64,7 +65,8 @@ Examples:
 
 constexpr char kLakeStatsExamples[] = R"(
 RATIO is RAW by STORED. DAY and WEEK are what was added, as stored, in the last 24 hours and 7 days. DROPPED counts
-offsets that retention removed before they were archived.
+offsets that retention removed before they were archived. COPIED counts the days that are over and have an up-to-date
+Parquet file, of those that are over: see eventhub lake columns.
 
 Examples:
   eventhub lake --lake=/srv/lake stats
@@ -83,6 +85,25 @@ struct TopicTotals {
   int64_t first_micros = 0;  // If there are events.
   int64_t last_micros = 0;
 };
+
+// The days of a topic that are over, and those of them that have an up-to-date columnar copy.
+struct CopiedDays {
+  uint64_t copied = 0;
+  uint64_t closed = 0;
+};
+
+absl::StatusOr<CopiedDays> CountCopies(const lake::ObjectStore& store, const lake::LakeTopic& topic,
+                                       const lake::Manifest& manifest, absl::Time now) {
+  ASSIGN_OR_RETURN(const lake::Columns columns, lake::Columns::Load(store, topic));
+  CopiedDays days;
+  for (const auto& [day, objects] : lake::DaysOf(manifest)) {
+    if (!lake::IsClosedDay(day, now) || objects.events == 0) continue;
+    ++days.closed;
+    const auto copy = columns.copies().find(day);
+    if (copy != columns.copies().end() && lake::IsCurrent(copy->second, objects)) ++days.copied;
+  }
+  return days;
+}
 
 TopicTotals TotalsOf(const lake::Manifest& manifest, absl::Time now) {
   TopicTotals totals;
@@ -145,16 +166,16 @@ Json TotalsJson(const lake::CatalogEntry& entry, const TopicTotals& totals) {
   return json;
 }
 
-// Calls `print` with what each selected topic has.
-template <typename Print>
-absl::Status ForEachTopic(const LakeFlags& flags, const Print& print) {
+// Calls `visit` with each selected topic, and what its manifest says.
+template <typename Visit>
+absl::Status ForEachTopic(const LakeFlags& flags, const Visit& visit) {
   ASSIGN_OR_RETURN(const OpenedLake lake, OpenLake(flags));
   ASSIGN_OR_RETURN(const auto topics, SelectTopics(lake, flags));
   const absl::Time now = Clock::System().Now();
   for (const lake::CatalogEntry& entry : topics) {
     const auto manifest = lake::Manifest::Load(*lake.store, entry.topic);
     if (!manifest.ok()) return OfLake(manifest.status());
-    print(entry, TotalsOf(*manifest, now));
+    RETURN_IF_ERROR(visit(*lake.store, entry, *manifest, now));
   }
   return absl::OkStatus();
 }
@@ -162,31 +183,42 @@ absl::Status ForEachTopic(const LakeFlags& flags, const Print& print) {
 absl::Status ListTopics(const LakeFlags& flags) {
   Table table({"TOPIC", ">EVENTS", ">RAW", ">STORED", ">RATIO", "FIRST", "LAST", "NOTE"});
   std::string json;
-  RETURN_IF_ERROR(
-      ForEachTopic(flags, [&](const lake::CatalogEntry& entry, const TopicTotals& totals) {
-        absl::StrAppend(&json, TotalsJson(entry, totals).dump(), "\n");
-        const bool empty = totals.events == 0;
-        table.AddRow({Printable(TopicTitle(entry)), FormatCount(totals.events),
-                      FormatBytes(totals.raw_bytes), FormatBytes(totals.bytes), Ratio(totals),
-                      empty ? "-" : MomentOf(totals.first_micros),
-                      empty ? "-" : MomentOf(totals.last_micros), entry.deleted ? "deleted" : ""});
-      }));
+  RETURN_IF_ERROR(ForEachTopic(flags, [&](const lake::ObjectStore&, const lake::CatalogEntry& entry,
+                                          const lake::Manifest& manifest, absl::Time now) {
+    const TopicTotals totals = TotalsOf(manifest, now);
+    absl::StrAppend(&json, TotalsJson(entry, totals).dump(), "\n");
+    const bool empty = totals.events == 0;
+    table.AddRow({Printable(TopicTitle(entry)), FormatCount(totals.events),
+                  FormatBytes(totals.raw_bytes), FormatBytes(totals.bytes), Ratio(totals),
+                  empty ? "-" : MomentOf(totals.first_micros),
+                  empty ? "-" : MomentOf(totals.last_micros), entry.deleted ? "deleted" : ""});
+    return absl::OkStatus();
+  }));
   return WriteOut(flags.json ? json : table.Render());
 }
 
 absl::Status LakeStats(const LakeFlags& flags) {
   Table table({"TOPIC", ">FILES", ">EVENTS", ">RAW", ">STORED", ">RATIO", ">FILE", ">DAY", ">WEEK",
-               ">DROPPED"});
+               ">DROPPED", ">COPIED"});
   std::string json;
-  RETURN_IF_ERROR(
-      ForEachTopic(flags, [&](const lake::CatalogEntry& entry, const TopicTotals& totals) {
-        absl::StrAppend(&json, TotalsJson(entry, totals).dump(), "\n");
+  RETURN_IF_ERROR(ForEachTopic(
+      flags,
+      [&](const lake::ObjectStore& store, const lake::CatalogEntry& entry,
+          const lake::Manifest& manifest, absl::Time now) -> absl::Status {
+        const TopicTotals totals = TotalsOf(manifest, now);
+        const auto days = CountCopies(store, entry.topic, manifest, now);
+        if (!days.ok()) return OfLake(days.status());
+        Json row = TotalsJson(entry, totals);
+        row["copied_days"] = days->copied;
+        row["closed_days"] = days->closed;
+        absl::StrAppend(&json, row.dump(), "\n");
         table.AddRow({Printable(TopicTitle(entry)), FormatCount(totals.objects),
                       FormatCount(totals.events), FormatBytes(totals.raw_bytes),
                       FormatBytes(totals.bytes), Ratio(totals),
                       totals.objects == 0 ? "-" : FormatBytes(totals.bytes / totals.objects),
                       FormatBytes(totals.day_bytes), FormatBytes(totals.week_bytes),
-                      FormatCount(totals.dropped)});
+                      FormatCount(totals.dropped), absl::StrCat(days->copied, "/", days->closed)});
+        return absl::OkStatus();
       }));
   return WriteOut(flags.json ? json : table.Render());
 }

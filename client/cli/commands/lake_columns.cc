@@ -54,8 +54,6 @@ Examples:
       "SELECT data->>'customer' AS customer, count(*) FROM orders GROUP BY 1 ORDER BY 2 DESC LIMIT 10"
   eventhub lake --lake=/srv/lake query --output=json 'SELECT * FROM "orders@7" LIMIT 5' | jq .id)";
 
-// Events of a day may be archived this long after it.
-constexpr absl::Duration kDaySettles = absl::Minutes(15);
 // The files of replaced copies stay this long.
 constexpr absl::Duration kCopyGrace = absl::Hours(1);
 constexpr uint64_t kMinMemory = uint64_t{64} << 20;
@@ -98,12 +96,11 @@ class TopicCopier {
     ASSIGN_OR_RETURN(const auto writer, lake::ColumnsWriter::Open(store_, entry.topic));
     const absl::Time now = Clock::System().Now();
     RETURN_IF_ERROR(writer->DeleteRetired(now - kCopyGrace));
-    const int64_t today = lake::DayOf(now - kDaySettles);
     for (const auto& [day, objects] : lake::DaysOf(manifest)) {
       const auto there = writer->columns().copies().find(day);
       const bool current =
           there != writer->columns().copies().end() && lake::IsCurrent(there->second, objects);
-      if (day >= today || objects.events == 0 || current) continue;
+      if (!lake::IsClosedDay(day, now) || objects.events == 0 || current) continue;
       ASSIGN_OR_RETURN(const lake::ColumnarCopy copy,
                        lake::MakeCopy(db_, store_, entry.topic, day, objects, files_));
       const absl::Status added = writer->Add(copy, Clock::System().Now());

@@ -44,6 +44,11 @@ int64_t DayOf(absl::Time time) {
 
 absl::Time DayStart(int64_t day) { return HourStart(day * kHoursOfDay); }
 
+bool IsClosedDay(int64_t day, absl::Time now) {
+  constexpr absl::Duration kSettles = absl::Minutes(15);
+  return day < DayOf(now - kSettles);
+}
+
 std::map<int64_t, DayObjects> DaysOf(const Manifest& manifest) {
   std::map<int64_t, DayObjects> days;
   for (const auto& [sequence, object] : manifest.objects()) {

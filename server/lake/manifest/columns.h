@@ -26,6 +26,9 @@ namespace eventhub::lake {
 int64_t DayOf(absl::Time time);
 absl::Time DayStart(int64_t day);
 
+// Whether the day is over for so long that its events are in the lake, unless archiving is behind.
+bool IsClosedDay(int64_t day, absl::Time now);
+
 // The objects of a day, by sequence, and what they account for.
 struct DayObjects {
   std::vector<const ObjectRecord*> objects;
