@@ -7,11 +7,14 @@ namespace eventhub {
 
 Archiver::Archiver(Archives& archives, ArchiveTarget& lake, const Clock& clock,
                    ArchiverOptions options)
-    : archives_(archives), lake_(lake), clock_(clock), options_(std::move(options)) {
+    : archives_(archives),
+      lake_(lake),
+      clock_(clock),
+      options_(std::move(options)),
+      pacer_(clock_, options_.bytes_per_second, options_.look_interval) {
   {
     MutexLock lock(mutex_);
     look_at_ = clock_.Monotonic();
-    free_at_ = look_at_;
   }
   archives_.OnFlush([this] {
     MutexLock lock(mutex_);
@@ -32,6 +35,7 @@ void Archiver::Interrupt() {
     stopping_ = true;
     changed_.NotifyAll();
   }
+  pacer_.Stop();
   archives_.Stop();
   lake_.Interrupt();
 }
@@ -39,7 +43,7 @@ void Archiver::Interrupt() {
 void Archiver::Run() {
   while (const std::shared_ptr<TopicArchive> archive = Next()) {
     Finish(archive,
-           archives_.Advance(*archive, lake_, [this](size_t bytes) { return Pace(bytes); }));
+           archives_.Advance(*archive, lake_, [this](size_t bytes) { return pacer_.Take(bytes); }));
   }
 }
 
@@ -160,21 +164,6 @@ void Archiver::Finish(const std::shared_ptr<TopicArchive>& archive, const absl::
     }
   }
   if (report) options_.report(archive->topic()->name(), status);
-}
-
-absl::Status Archiver::Pace(size_t bytes) {
-  MutexLock lock(mutex_);
-  if (options_.bytes_per_second > 0) {
-    const absl::Duration now = clock_.Monotonic();
-    const absl::Duration start = std::max(free_at_, now);
-    free_at_ = start + absl::Seconds(static_cast<double>(bytes) /
-                                     static_cast<double>(options_.bytes_per_second));
-    while (!stopping_ && clock_.Monotonic() < start) {
-      changed_.WaitFor(mutex_, std::clamp(start - clock_.Monotonic(), absl::Milliseconds(1),
-                                          options_.look_interval));
-    }
-  }
-  return stopping_ ? absl::CancelledError("the hub is shutting down") : absl::OkStatus();
 }
 
 }  // namespace eventhub

@@ -19,6 +19,7 @@
 #include "absl/time/time.h"
 #include "server/core/archive/archive_target.h"
 #include "server/core/archive/archives.h"
+#include "server/lake/archive/pacer.h"
 #include "storage/base/clock.h"
 #include "storage/base/mutex.h"
 
@@ -89,13 +90,12 @@ class Archiver {
   // Puts the topics that are due into the queue.
   void Look() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Finish(const std::shared_ptr<TopicArchive>& archive, const absl::Status& status);
-  // Waits until `bytes` may be read; CANCELLED if the archiver stops.
-  absl::Status Pace(size_t bytes);
 
   Archives& archives_;
   ArchiveTarget& lake_;
   const Clock& clock_;
   const ArchiverOptions options_;
+  Pacer pacer_;  // Of what is read.
 
   Mutex mutex_;
   CondVar changed_;
@@ -113,7 +113,6 @@ class Archiver {
   std::deque<std::shared_ptr<TopicArchive>> queue_ ABSL_GUARDED_BY(mutex_);
   absl::flat_hash_set<const TopicArchive*> busy_ ABSL_GUARDED_BY(mutex_);  // Or in the queue.
   absl::flat_hash_map<TopicId, Failure> failures_ ABSL_GUARDED_BY(mutex_);
-  absl::Duration free_at_ ABSL_GUARDED_BY(mutex_);  // When the next bytes may be read.
   absl::BitGen random_ ABSL_GUARDED_BY(mutex_);
 
   std::vector<std::thread> threads_;  // Last: they use the members above.

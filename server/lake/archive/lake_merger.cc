@@ -22,11 +22,14 @@ void LowerPriority() { setpriority(PRIO_PROCESS, 0, kNice); }
 
 LakeMerger::LakeMerger(lake::ObjectStore& store, LakeTopics& topics, const Clock& clock,
                        LakeMergerOptions options)
-    : store_(store), topics_(topics), clock_(clock), options_(std::move(options)) {
+    : store_(store),
+      topics_(topics),
+      clock_(clock),
+      options_(std::move(options)),
+      pacer_(clock_, options_.bytes_per_second, options_.look_interval) {
   {
     MutexLock lock(mutex_);
-    free_at_ = clock_.Monotonic();
-    look_at_ = free_at_ + options_.first_look;
+    look_at_ = clock_.Monotonic() + options_.first_look;
   }
   thread_ = std::thread([this] { Run(); });
 }
@@ -37,6 +40,7 @@ LakeMerger::~LakeMerger() {
 }
 
 void LakeMerger::Interrupt() {
+  pacer_.Stop();
   MutexLock lock(mutex_);
   stopping_ = true;
   changed_.NotifyAll();
@@ -102,7 +106,7 @@ absl::Status LakeMerger::MergeNow(const lake::LakeTopic& topic, lake::MergeTally
   ASSIGN_OR_RETURN(const std::shared_ptr<OwnedTopic> owned, topics_.Open(topic));
   RETURN_IF_ERROR(topics_.CheckOwned());
   lake::MergeTopicOptions options = options_.topic;
-  options.merge.pace = [this](uint64_t bytes) { return Pace(bytes); };
+  options.merge.pace = [this](uint64_t bytes) { return pacer_.Take(bytes); };
   return lake::MergeTopic(
       store_, topic, clock_.Now(), options,
       [this, &owned](absl::FunctionRef<absl::Status(lake::ManifestWriter&)> use) {
@@ -135,21 +139,6 @@ void LakeMerger::Finish(const lake::LakeTopic& topic, const absl::Status& status
   }
   // What has nothing to do is forgotten; its next object brings it back.
   if (state.due == absl::InfiniteFuture()) states_.erase(topic.directory);
-}
-
-absl::Status LakeMerger::Pace(uint64_t bytes) {
-  MutexLock lock(mutex_);
-  if (options_.bytes_per_second > 0) {
-    const absl::Duration now = clock_.Monotonic();
-    const absl::Duration start = std::max(free_at_, now);
-    free_at_ = start + absl::Seconds(static_cast<double>(bytes) /
-                                     static_cast<double>(options_.bytes_per_second));
-    while (!stopping_ && clock_.Monotonic() < start) {
-      changed_.WaitFor(mutex_, std::clamp(start - clock_.Monotonic(), absl::Milliseconds(1),
-                                          options_.look_interval));
-    }
-  }
-  return stopping_ ? absl::CancelledError("the hub is shutting down") : absl::OkStatus();
 }
 
 LakeUpkeep LakeMerger::Describe() const {

@@ -11,6 +11,7 @@
 #include "absl/time/time.h"
 #include "server/core/archive/archive_target.h"
 #include "server/lake/archive/lake_topics.h"
+#include "server/lake/archive/pacer.h"
 #include "server/lake/merge/merge_topic.h"
 #include "server/lake/store/object_store.h"
 #include "storage/base/clock.h"
@@ -66,20 +67,18 @@ class LakeMerger {
   absl::Status MergeNow(const lake::LakeTopic& topic, lake::MergeTally* tally);
   void Finish(const lake::LakeTopic& topic, const absl::Status& status,
               const lake::MergeTally& tally);
-  // Waits until `bytes` may be copied; CANCELLED if the merger stops.
-  absl::Status Pace(uint64_t bytes);
 
   lake::ObjectStore& store_;
   LakeTopics& topics_;
   const Clock& clock_;
   const LakeMergerOptions options_;
+  Pacer pacer_;  // Of what is copied.
 
   mutable Mutex mutex_;
   CondVar changed_;
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
-  bool looked_ ABSL_GUARDED_BY(mutex_) = false;     // At all topics.
-  absl::Duration look_at_ ABSL_GUARDED_BY(mutex_);  // When that is tried. Monotonic.
-  absl::Duration free_at_ ABSL_GUARDED_BY(mutex_);  // When the next bytes may be copied.
+  bool looked_ ABSL_GUARDED_BY(mutex_) = false;                  // At all topics.
+  absl::Duration look_at_ ABSL_GUARDED_BY(mutex_);               // When that is tried. Monotonic.
   std::map<std::string, State> states_ ABSL_GUARDED_BY(mutex_);  // By directory.
   LakeUpkeep upkeep_ ABSL_GUARDED_BY(mutex_);
 
