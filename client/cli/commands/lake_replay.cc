@@ -18,12 +18,12 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "client/cli/input/filter_json.h"
 #include "client/cli/input/json.h"
 #include "client/cli/input/places.h"
 #include "client/cli/input/units.h"
+#include "client/cli/output/shell_command.h"
 #include "client/cli/output/table.h"
 #include "client/cli/output/terminal.h"
 #include "client/cli/run/interrupt.h"
@@ -125,14 +125,6 @@ absl::StatusOr<lake::EventPosition> ParsePosition(absl::string_view text) {
       absl::StrCat("'", text, "' is not APPENDTIME/PARTITION/OFFSET of an event"));
 }
 
-// A word of a command line that the shell takes as it is.
-std::string ShellWord(const std::string& word) {
-  constexpr char kPlain[] =
-      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_=./:@,+";
-  if (word.find_first_not_of(kPlain) == std::string::npos) return word;
-  return absl::StrCat("'", absl::StrReplaceAll(word, {{"'", "'\\''"}}), "'");
-}
-
 // Identifies what is replayed, for a topic that has some of it. Where the selection has no end, it
 // grows with the lake.
 std::string JobOf(const Selection& selection, const LakeReplayFlags& flags) {
@@ -173,11 +165,7 @@ std::string CommandOf(const LakeFlags& common, const LakeReplayFlags& flags,
   if (!flags.to_subscription.empty()) add("to-subscription", flags.to_subscription);
   if (selection.after) add("after", PositionText(*selection.after));
   words.push_back("--yes");
-  std::string command;
-  for (const std::string& word : words) {
-    absl::StrAppend(&command, command.empty() ? "" : " ", ShellWord(word));
-  }
-  return command;
+  return ShellCommand(words);
 }
 
 // `stopping` makes a filter pass everything, so that a search for the next match ends.

@@ -13,6 +13,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "client/cli/input/units.h"
+#include "client/cli/output/shell_command.h"
 #include "client/cli/output/table.h"
 #include "client/cli/output/terminal.h"
 #include "server/lake/manifest/hub_record.h"
@@ -78,9 +79,8 @@ absl::Status Describe(const OpenedLake& lake, const LakeFlags& common, const Res
   } else {
     absl::StrAppend(&text, "are not in the lake: topics get default settings\n");
   }
-  std::string command;
-  for (const std::string& word : CommandOf(common, flags)) absl::StrAppend(&command, " ", word);
-  absl::StrAppend(&text, "nothing was restored; to restore:", command, "\n");
+  absl::StrAppend(
+      &text, "nothing was restored; to restore: ", ShellCommand(CommandOf(common, flags)), "\n");
   return WriteOut(text);
 }
 
