@@ -27,6 +27,7 @@ ABSL_FLAG(int, threads, 1, "publishing or reading threads, each with its own con
 ABSL_FLAG(int, keys, 0, "distinct partition keys; 0: no keys");
 ABSL_FLAG(int, types, 1, "distinct types of events");
 ABSL_FLAG(int, type_run, 1, "events of one type that follow one another");
+ABSL_FLAG(bool, json, false, "whether the data of events is JSON as services write it");
 ABSL_FLAG(int64_t, events, 0, "events to publish per thread; 0: as many as --seconds allow");
 ABSL_FLAG(uint64_t, batch_bytes, 0, "batch size of the SDK; 0: its default");
 ABSL_FLAG(double, seconds, 3, "how long to measure, or to wait");
@@ -117,7 +118,8 @@ absl::Status Run() {
   options.shape = {.bytes = absl::GetFlag(FLAGS_event_bytes),
                    .keys = absl::GetFlag(FLAGS_keys),
                    .types = absl::GetFlag(FLAGS_types),
-                   .type_run = absl::GetFlag(FLAGS_type_run)};
+                   .type_run = absl::GetFlag(FLAGS_type_run),
+                   .json = absl::GetFlag(FLAGS_json)};
   options.threads = absl::GetFlag(FLAGS_threads);
   options.events = absl::GetFlag(FLAGS_events);
   options.batch_bytes = absl::GetFlag(FLAGS_batch_bytes);

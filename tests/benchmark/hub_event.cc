@@ -1,6 +1,7 @@
 #include "tests/benchmark/hub_event.h"
 
 #include "absl/strings/str_cat.h"
+#include "tests/benchmark/orders.h"
 
 namespace eventhub::benchmark {
 namespace {
@@ -8,6 +9,9 @@ namespace {
 constexpr size_t kIdDigits = 12;
 constexpr size_t kKeyDigits = 6;
 constexpr size_t kTypeDigits = 4;
+
+// More than a compressor of the lake remembers.
+constexpr size_t kJsonData = 4096;
 
 // Keys follow each other without a pattern: steps of a prime, modulo their number.
 constexpr uint64_t kKeyStep = 7919;
@@ -36,6 +40,12 @@ EventMaker::EventMaker(const EventShape& shape, int producer) : shape_(shape) {
 
 absl::StatusOr<EventMaker> EventMaker::Create(const EventShape& shape, int producer) {
   EventMaker maker(shape, producer);
+  if (shape.json) {
+    Orders orders(shape.bytes);
+    for (size_t i = 0; i < kJsonData; ++i) maker.data_.push_back(orders.NextData());
+    maker.event_.set_data_content_type("application/json");
+    return maker;
+  }
   // The length of the data takes one byte or more, so the remaining size is found by trial.
   const size_t bare = maker.event_.ByteSizeLong();
   for (size_t data = 1; bare + data < shape.bytes; ++data) {
@@ -57,6 +67,7 @@ const v1::Event& EventMaker::Next() {
     const uint64_t run = count_ / static_cast<uint64_t>(shape_.type_run);
     WriteDigits(run % static_cast<uint64_t>(shape_.types), kTypeDigits, *event_.mutable_type());
   }
+  if (!data_.empty()) event_.set_data(data_[count_ % data_.size()]);
   ++count_;
   return event_;
 }

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "eventhub/v1/event.pb.h"
@@ -18,6 +19,9 @@ struct EventShape {
   // The number of distinct types, and of consecutive events of one type.
   int types = 1;
   int type_run = 1;
+  // The data is JSON as services write it (orders.h); then `bytes` is only about the size.
+  // Otherwise it is one letter, repeated.
+  bool json = false;
 };
 
 // Returns the i-th type, from 0; all have the same length.
@@ -39,6 +43,7 @@ class EventMaker {
 
   EventShape shape_;
   uint64_t count_ = 0;
+  std::vector<std::string> data_;  // In turn, if it is JSON.
   v1::Event event_;
 };
 

@@ -3,6 +3,7 @@
 import dataclasses
 from typing import Optional
 
+import lake
 import subscriptions
 import sustained
 import topology
@@ -68,6 +69,7 @@ def measurements(bench):
         'sdk.view': b.view,
         'sdk.outbox': b.outbox,
     }
+    result |= {'lake': b.lake, 'hub.lake': b.lake_beside}
     result['hub.tails'] = lambda: b.tails(1024)
     result['hub.backlog'] = b.backlog
     for sync in ('none', 'pipelined'):
@@ -264,6 +266,31 @@ def _sdk_rows():
     ]
 
 
+def _lake_rows():
+    beside = 'hub.lake'
+    def metric(name):
+        return ('lake', f'lake.{name}')
+    return [
+        Row('lake.write', 'archive 1 KiB of JSON, MB of events per second of CPU', metric('write.MB/s of CPU'), 'MB/s', None, 'limit', 100),
+        Row('lake.ratio', 'the same, compression', metric('write.ratio'), '', metric('write.ratio of gzip'), 'gzip'),
+        Row('lake.beside', f'publish 1 KiB of JSON while {lake.ARCHIVED_MB_PER_S} MB/s are archived', (beside, 'lake_per_s'),
+            'events/s', (beside, 'none_per_s'), 'no lake', 0.8),
+        Row('lake.beside.archived', 'the same, archived meanwhile', (beside, 'archived_mb_per_s'), 'MB/s'),
+        Row('lake.history', 'read history as a hub does', metric('history.MB/s'), 'MB/s', None, 'limit', 150),
+        Row('lake.seek', 'find a time in a year of hours, the slowest of 100', metric('seek.ms, worst'), 'ms', None,
+            'limit', 50, True),
+        Row('lake.find', 'find an event by its id, part of the bytes that is read', metric('find.% read'), '%', None,
+            'limit', 1, True),
+        Row('lake.verify', 'prove objects', metric('verify.MB/s'), 'MB/s', None, 'limit', 300),
+        Row('lake.merge', 'merge small objects, lines', metric('merge.MB/s of CPU'), 'MB/s'),
+        Row('lake.merge.core', 'the same at the default rate, part of a core', metric('merge.of_core'), ''),
+        Row('lake.large.start', 'open a lake of 100,000 objects', metric('large.start_ms'), 'ms',
+            metric('large.empty_start_ms'), 'an empty lake'),
+        Row('lake.large.index', 'the same, memory of its index', metric('large.index_mib'), 'MiB', None, 'limit', 64,
+            True),
+    ]
+
+
 def _sustained_rows(backlog_events):
     rows = []
     for size, title in (('1k', '1 KiB'), ('100b', '100 B')):
@@ -320,6 +347,7 @@ def rows(restart_events, backlog_events):
         *_subscription_rows(),
         *_topology_rows(),
         *_sdk_rows(),
+        *_lake_rows(),
         *_sustained_rows(backlog_events),
         Row('restart', f'serving after kill -9 with {restart_events:,} events', ('hub.restart', 'start_s'), 's', None,
             'limit', 2, True),

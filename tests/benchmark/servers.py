@@ -111,7 +111,7 @@ class Hub:
         """The current process, or the last one."""
         return self._process.pid
 
-    def start(self):
+    def start(self, *flags):
         """Starts the hub; returns the seconds until its health was SERVING."""
         port_file = self._directory / 'port'
         port_file.unlink(missing_ok=True)
@@ -119,7 +119,7 @@ class Hub:
         with open(self._log, 'ab') as out:
             self._process = subprocess.Popen(
                 [self._program, f'--data_dir={self._directory / "data"}', '--listen=127.0.0.1:0',
-                 f'--port_file={port_file}'], stdout=out, stderr=out)
+                 f'--port_file={port_file}', *flags], stdout=out, stderr=out)
         while not (port_file.exists() and port_file.read_text().endswith('\n')):
             if self._process.poll() is not None or time.monotonic() > began + START_LIMIT_S:
                 raise Failure(f'eventhubd does not start, see {self._log}')

@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 
+import lake
 import sdk
 import servers
 import subscriptions
@@ -23,7 +24,8 @@ READERS = 100
 MANY_PARTITIONS = 10_000
 
 
-class Bench(sdk.Measurements, subscriptions.Measurements, sustained.Measurements, topology.Measurements):
+class Bench(lake.Measurements, sdk.Measurements, subscriptions.Measurements, sustained.Measurements,
+            topology.Measurements):
     """Runs the benchmark programs of one build. Each measures for `seconds`."""
 
     def __init__(self, build, scratch, seconds, quick):
@@ -42,6 +44,11 @@ class Bench(sdk.Measurements, subscriptions.Measurements, sustained.Measurements
 
     def _run(self, program, *flags, env=None):
         """Returns the result of the program, or None if it printed nothing."""
+        output = self._output(program, *flags, env=env)
+        return json.loads(output) if output else None
+
+    def _output(self, program, *flags, env=None):
+        """Returns what the program printed."""
         command = [str(self._bin / program), *flags]
         try:
             done = subprocess.run(command, capture_output=True, text=True, timeout=20 * self._seconds + 600,
@@ -50,7 +57,7 @@ class Bench(sdk.Measurements, subscriptions.Measurements, sustained.Measurements
             raise servers.Failure(f'{" ".join(command)}: takes too long') from None
         if done.returncode != 0:
             raise servers.Failure(f'{" ".join(command)}: exit code {done.returncode}: {done.stderr.strip()}')
-        return json.loads(done.stdout) if done.stdout else None
+        return done.stdout
 
     def _timed(self, program, *flags, env=None):
         # The last of two equal flags wins.
