@@ -5,6 +5,7 @@
 #include <set>
 #include <utility>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "google/protobuf/descriptor.pb.h"
@@ -105,6 +106,44 @@ std::string ReflectionError(const absl::Status& status) {
   return response;
 }
 
+// The type and number of the extension that is asked for.
+struct AskedExtension {
+  explicit AskedExtension(absl::string_view subject) {
+    wire::FieldReader field(subject);
+    while (field.Next()) {
+      if (field.Is(1)) type = std::string(field.bytes());
+      if (field.Is(2, wire::WireType::kVarint)) number = static_cast<int>(field.value());
+    }
+  }
+
+  std::string type;
+  int number = 0;
+};
+
+// The name that was asked for, in a form for messages.
+std::string Shown(absl::string_view name) {
+  constexpr size_t kMost = 256;
+  return absl::StrCat(absl::CHexEscape(name.substr(0, kMost)), name.size() > kMost ? "..." : "");
+}
+
+absl::Status NotFound(uint32_t kind, absl::string_view subject) {
+  switch (kind) {
+    case AskedField::kFileByName:
+      return absl::NotFoundError(absl::StrCat("no file is named ", Shown(subject)));
+    case AskedField::kFileOfSymbol:
+      return absl::NotFoundError(absl::StrCat("no file defines ", Shown(subject)));
+    case AskedField::kFileOfExtension: {
+      const AskedExtension asked(subject);
+      return absl::NotFoundError(
+          absl::StrCat("no extension of ", Shown(asked.type), " has number ", asked.number));
+    }
+    case AskedField::kExtensionNumbers:
+      return absl::NotFoundError(absl::StrCat("no type is named ", Shown(subject)));
+    default:
+      return MalformedRequest("asks for nothing that this version of reflection knows");
+  }
+}
+
 // Appends a file, after those that it imports.
 void AppendFileTree(const FileDescriptor& file, std::set<const FileDescriptor*>* seen,
                     std::string* files) {
@@ -202,7 +241,7 @@ std::string ReflectionService::Answer(absl::string_view request) const {
   wire::AppendBytes(AnswerField::kValidHost, host, &response);
   wire::AppendBytes(AnswerField::kOriginalRequest, request, &response);
   const std::string found = Find(kind, subject);
-  return response += !found.empty() ? found : ReflectionError(absl::NotFoundError("not found"));
+  return response += !found.empty() ? found : ReflectionError(NotFound(kind, subject));
 }
 
 std::string ReflectionService::Find(uint32_t kind, absl::string_view subject) const {
@@ -236,16 +275,10 @@ std::string ReflectionService::Find(uint32_t kind, absl::string_view subject) co
   } else if (kind == AskedField::kFileOfSymbol) {
     file = pool_.FindFileContainingSymbol(std::string(subject));
   } else if (kind == AskedField::kFileOfExtension) {
-    wire::FieldReader field(subject);
-    std::string name;
-    int number = 0;
-    while (field.Next()) {
-      if (field.Is(1)) name = std::string(field.bytes());
-      if (field.Is(2, wire::WireType::kVarint)) number = static_cast<int>(field.value());
-    }
-    const auto* const type = pool_.FindMessageTypeByName(name);
+    const AskedExtension asked(subject);
+    const auto* const type = pool_.FindMessageTypeByName(asked.type);
     const auto* const extension =
-        type == nullptr ? nullptr : pool_.FindExtensionByNumber(type, number);
+        type == nullptr ? nullptr : pool_.FindExtensionByNumber(type, asked.number);
     if (extension != nullptr) file = extension->file();
   }
   if (file == nullptr) return "";

@@ -216,6 +216,26 @@ TEST_F(RequestBoundsTest, StreamsRefuseTooManyFields) {
   EXPECT_TRUE(Eventually([&] { return InFlight() == 0; }));
 }
 
+TEST_F(RequestBoundsTest, ReflectionNamesWhatItDoesNotFind) {
+  const auto ask = [&](uint32_t field, absl::string_view subject) {
+    std::string request;
+    wire::AppendBytes(field, subject, &request);
+    return Reflect(request);
+  };
+  EXPECT_THAT(ask(3, "a/b.proto"), HasSubstr("no file is named a/b.proto"));
+  EXPECT_THAT(ask(4, "a.b.C"), HasSubstr("no file defines a.b.C"));
+  EXPECT_THAT(ask(4, "a\n\xff"), HasSubstr("no file defines a\\n\\xff"));
+  std::string extension;
+  wire::AppendBytes(1, "a.b.C", &extension);
+  wire::AppendNumber(2, 17, &extension);
+  EXPECT_THAT(ask(5, extension), HasSubstr("no extension of a.b.C has number 17"));
+  EXPECT_THAT(ask(6, "a.b.C"), HasSubstr("no type is named a.b.C"));
+  EXPECT_THAT(Reflect(""), HasSubstr("asks for nothing"));
+  // The request itself is in the answer.
+  EXPECT_THAT(ask(4, std::string(10'000, 'x')),
+              HasSubstr(absl::StrCat("no file defines ", std::string(256, 'x'), "...")));
+}
+
 class RequestMemoryTest : public RequestBoundsTest {
  protected:
   static constexpr size_t kTotal = size_t{2} << 20;
