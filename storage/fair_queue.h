@@ -28,12 +28,20 @@ class FairQueue {
   FairQueue(const FairQueue&) = delete;
   FairQueue& operator=(const FairQueue&) = delete;
 
+  // Without the tasks of flows that are held.
   bool empty() const { return size_ == 0; }
   size_t size() const { return size_; }
 
   void Push(CommitFlow flow, std::unique_ptr<CommitTask> task);
-  // Removes the task whose turn it is. The queue must not be empty.
-  std::unique_ptr<CommitTask> Pop();
+  // Removes the task whose turn it is; stores its flow in `flow`, unless null. The queue must not
+  // be empty.
+  std::unique_ptr<CommitTask> Pop(CommitFlow* flow = nullptr);
+
+  // The tasks of the flow wait until Resume.
+  void Hold(CommitFlow flow);
+  // Ends Hold. `first` come before the tasks that wait; they were removed from this flow.
+  void Resume(CommitFlow flow, std::vector<std::unique_ptr<CommitTask>> first);
+  bool holds_flows() const { return !held_.empty(); }
 
  private:
   struct Flow {
@@ -44,6 +52,7 @@ class FairQueue {
 
   std::unique_ptr<CommitTask> TakeFrom(Flow& flow);
   void Forget(Flow& flow);
+  void ForgetAll();
 
   size_t size_ = 0;
   absl::flat_hash_map<CommitFlow, std::unique_ptr<Flow>> flows_;
@@ -53,6 +62,8 @@ class FairQueue {
   // Bytes that those in `arrived_` may take before the next in `waiting_`.
   int64_t arrived_credit_ = kTurnBytes;
   std::vector<std::unique_ptr<Flow>> spare_;  // Unused, kept for their memory.
+  // The tasks of flows that are held.
+  absl::flat_hash_map<CommitFlow, std::deque<std::unique_ptr<CommitTask>>> held_;
 };
 
 }  // namespace eventhub

@@ -43,10 +43,18 @@ LogWriter::LogWriter(LogStore& store, TailCache& cache, const Clock& clock, Metr
       clock_(clock),
       on_failure_(std::move(on_failure)),
       counters_(metrics),
+      renewer_([this](OutdatedTasks renewed) {
+        {
+          MutexLock lock(mutex_);
+          queue_.Resume(renewed.flow, std::move(renewed.tasks));
+        }
+        submitted_.NotifyOne();
+      }),
       sync_thread_([this] { RunSyncs(); }),
       commit_thread_([this] { RunCommits(); }) {}
 
 LogWriter::~LogWriter() {
+  StopRenewing();
   {
     MutexLock lock(mutex_);
     stopping_ = true;
@@ -69,6 +77,11 @@ void LogWriter::Submit(std::unique_ptr<CommitTask> task, CommitFlow flow) {
     queue_.Push(flow, std::move(task));
   }
   if (was_empty) submitted_.NotifyOne();
+}
+
+void LogWriter::StopRenewing() {
+  renewing_stopped_.store(true, std::memory_order_relaxed);
+  renewer_.Stop();
 }
 
 absl::Status LogWriter::AwaitVisible() {
@@ -95,7 +108,7 @@ void LogWriter::RunCommits() {
     Group group;
     {
       MutexLock lock(mutex_);
-      while (queue_.empty() && !stopping_) submitted_.Wait(mutex_);
+      while (queue_.empty() && (!stopping_ || queue_.holds_flows())) submitted_.Wait(mutex_);
       if (queue_.empty()) return;
       group = TakeGroup();
     }
@@ -108,28 +121,104 @@ LogWriter::Group LogWriter::TakeGroup() {
   Group group;
   size_t bytes = 0;
   while (!queue_.empty() && bytes < kMaxGroupBytes) {
-    group.tasks.push_back(queue_.Pop());
-    bytes += group.tasks.back()->bytes();
+    Member& member = group.members.emplace_back();
+    member.task = queue_.Pop(&member.flow);
+    bytes += member.task->bytes();
   }
   group.commit = std::make_unique<CommitBuilder>(store_, clock_.Now(),
-                                                 bytes + group.tasks.size() * kTaskOverhead);
+                                                 bytes + group.members.size() * kTaskOverhead);
   return group;
 }
 
 void LogWriter::WriteGroup(Group& group) {
   if (failed_.load(std::memory_order_acquire)) {
     group.status = failure();
+    ResumeBlocked();
     return;
   }
-  for (const std::unique_ptr<CommitTask>& task : group.tasks) {
-    task->Prepare(*group.commit);
-    group.synced |= task->synced();
-  }
+  PrepareGroup(group);
   group.commit->RunHooks();
   if (group.commit->empty()) return;
   group.status = group.commit->Write(store_);
   if (!group.status.ok()) group.status = Fail(group.status);
   counters_.commits.Add();
+}
+
+void LogWriter::PrepareGroup(Group& group) {
+  SetAside aside;
+  bool moved = false;
+  bool renewed = false;
+  for (Member& member : group.members) {
+    const bool admitted = Admit(member, aside);
+    if (member.task == nullptr) {
+      moved = true;
+      continue;
+    }
+    CommitTask& task = *member.task;
+    if (task.renewing_) {
+      task.renewing_ = false;
+      task.EndRenewal();
+      renewed = true;
+    }
+    if (!admitted) continue;
+    task.Prepare(*group.commit);
+    group.synced |= task.synced();
+  }
+  if (moved) {
+    std::erase_if(group.members, [](const Member& member) { return member.task == nullptr; });
+  }
+  if (!aside.flows.empty()) HoldFlows(std::move(aside));
+  if (renewed) ResumeBlocked();
+}
+
+bool LogWriter::Admit(Member& member, SetAside& aside) {
+  using Readiness = CommitTask::Readiness;
+  CommitTask& task = *member.task;
+  const Readiness readiness = task.readiness();
+  const auto known = aside.flows.empty() ? aside.index.end() : aside.index.find(member.flow);
+  size_t at = aside.flows.size();
+  if (known != aside.index.end()) {
+    at = known->second;
+  } else if (readiness == Readiness::kReady) {
+    return true;
+  } else if (renewing_stopped_.load(std::memory_order_relaxed)) {
+    task.Refuse();
+    return false;
+  } else {
+    aside.index.emplace(member.flow, at);
+    aside.flows.emplace_back().flow = member.flow;
+    aside.sealed.push_back(false);
+  }
+  OutdatedTasks& tasks = aside.flows[at];
+  if (task.outdates()) aside.sealed[at] = true;
+  if (readiness == Readiness::kOutdated && !aside.sealed[at]) {
+    task.renewing_ = true;
+    task.BeginRenewal();
+    tasks.outdated.push_back(&task);
+  }
+  tasks.tasks.push_back(std::move(member.task));
+  return false;
+}
+
+void LogWriter::HoldFlows(SetAside aside) {
+  {
+    MutexLock lock(mutex_);
+    for (const OutdatedTasks& tasks : aside.flows) queue_.Hold(tasks.flow);
+  }
+  for (OutdatedTasks& tasks : aside.flows) {
+    if (tasks.outdated.empty()) {
+      blocked_.push_back(std::move(tasks));
+    } else {
+      renewer_.Add(std::move(tasks));
+    }
+  }
+}
+
+void LogWriter::ResumeBlocked() {
+  if (blocked_.empty()) return;
+  MutexLock lock(mutex_);
+  for (OutdatedTasks& tasks : blocked_) queue_.Resume(tasks.flow, std::move(tasks.tasks));
+  blocked_.clear();
 }
 
 void LogWriter::HandOver(Group group) {
@@ -178,7 +267,7 @@ void LogWriter::SyncGroups(std::vector<Group>& groups) {
 
 void LogWriter::Finish(Group& group) {
   if (group.status.ok()) group.commit->MakeVisible(cache_);
-  for (const std::unique_ptr<CommitTask>& task : group.tasks) task->Done(group.status);
+  for (const Member& member : group.members) member.task->Done(group.status);
 }
 
 absl::Status LogWriter::Fail(const absl::Status& cause) {

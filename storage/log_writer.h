@@ -8,6 +8,7 @@
 #include <thread>
 #include <vector>
 
+#include "absl/container/flat_hash_map.h"
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "storage/base/clock.h"
@@ -18,6 +19,7 @@
 #include "storage/fair_queue.h"
 #include "storage/log_store.h"
 #include "storage/tail_cache.h"
+#include "storage/task_renewer.h"
 
 namespace eventhub {
 
@@ -26,6 +28,10 @@ namespace eventhub {
 // pipelined: a second thread syncs while the first writes the next groups; a sync covers everything
 // written before it begins. Tasks are done strictly in order, so a reader never sees an event that
 // a power loss could remove before an older one whose sync was requested.
+//
+// A task that is outdated is set aside with the later ones of its flow, and other flows go on while
+// it is renewed on another thread (TaskRenewer). The same holds for a task that would outdate it
+// again meanwhile.
 //
 // After a failed write or sync every task fails with UNAVAILABLE until the store is reopened: the
 // contents of the disk are unknown, and a retry could acknowledge events that the failure lost.
@@ -57,6 +63,10 @@ class LogWriter {
   // Queues the task and returns immediately.
   void Submit(std::unique_ptr<CommitTask> task, CommitFlow flow = kHubFlow);
 
+  // From now on, tasks that are outdated or blocked are refused, those that are set aside too. For
+  // a hub that shuts down: renewing may take long.
+  void StopRenewing();
+
   // Blocks until everything that the store contains at the time of the call is visible. For answers
   // read directly from the store, which has commits before they are visible. Returns UNAVAILABLE if
   // writes are refused, so that the fate of some of it is unknown, or if a write is waiting for
@@ -69,19 +79,36 @@ class LogWriter {
   const Counters& counters() const { return counters_; }
 
  private:
-  using Tasks = std::vector<std::unique_ptr<CommitTask>>;
+  struct Member {
+    std::unique_ptr<CommitTask> task;
+    CommitFlow flow = kHubFlow;
+  };
 
   // Tasks that are written together.
   struct Group {
-    Tasks tasks;
+    std::vector<Member> members;
     std::unique_ptr<CommitBuilder> commit;
     bool synced = false;  // Some task requested a sync.
     absl::Status status;
   };
 
+  // The tasks of a group that are set aside, by flow.
+  struct SetAside {
+    // In the order in which they are renewed; nothing is outdated in those that are blocked.
+    std::vector<OutdatedTasks> flows;
+    absl::flat_hash_map<CommitFlow, size_t> index;
+    std::vector<bool> sealed;  // By flow: what comes next is not renewed, see CommitTask::outdates.
+  };
+
   void RunCommits();
   Group TakeGroup() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void WriteGroup(Group& group);
+  // Prepares those that are ready, and removes the others from the group.
+  void PrepareGroup(Group& group);
+  // Returns whether the task is to be prepared. Otherwise it was refused, or moved away.
+  bool Admit(Member& member, SetAside& aside);
+  void HoldFlows(SetAside aside);
+  void ResumeBlocked();
   // Passes a written group to the sync thread, or completes it if neither it nor an earlier group
   // needs a sync.
   void HandOver(Group group);
@@ -99,6 +126,10 @@ class LogWriter {
   absl::AnyInvocable<void(const absl::Status&)> on_failure_;
   Counters counters_;
   std::atomic<bool> failed_{false};
+  std::atomic<bool> renewing_stopped_{false};
+  TaskRenewer renewer_;
+  // Flows that begin with a task that is blocked. Commit thread only.
+  std::vector<OutdatedTasks> blocked_;
 
   mutable Mutex mutex_;
   CondVar submitted_;

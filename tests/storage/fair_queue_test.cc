@@ -48,9 +48,9 @@ class FairQueueTest : public testing::Test {
     queue_.Push(flow, std::make_unique<NumberedTask>(flow, pushed_[flow]++, bytes));
   }
   // Also checks that the tasks of a flow come in order.
-  CommitFlow Pop() {
-    const std::unique_ptr<CommitTask> popped = queue_.Pop();
-    const auto& task = static_cast<const NumberedTask&>(*popped);
+  CommitFlow Pop() { return Check(*queue_.Pop()); }
+  CommitFlow Check(const CommitTask& popped) {
+    const auto& task = static_cast<const NumberedTask&>(popped);
     EXPECT_EQ(task.number(), popped_[task.flow()]++);
     bytes_[task.flow()] += task.bytes();
     return task.flow();
@@ -116,6 +116,72 @@ TEST_F(FairQueueTest, ForgetsDebtsOnceEmpty) {
   Push(1);
   Push(2);
   EXPECT_THAT((std::vector<CommitFlow>{Pop(), Pop()}), ElementsAre(1, 2));
+}
+
+TEST_F(FairQueueTest, FlowThatIsHeldWaits) {
+  for (int i = 0; i < 3; ++i) Push(1);
+  Push(2);
+  CommitFlow flow = 0;
+  std::vector<std::unique_ptr<CommitTask>> first;
+  first.push_back(queue_.Pop(&flow));
+  EXPECT_EQ(flow, 1u);
+  queue_.Hold(1);
+  EXPECT_TRUE(queue_.holds_flows());
+  Push(1);
+  EXPECT_EQ(queue_.size(), 1u);
+  EXPECT_EQ(Pop(), 2u);
+  EXPECT_TRUE(queue_.empty());
+  queue_.Resume(1, std::move(first));
+  EXPECT_FALSE(queue_.holds_flows());
+  EXPECT_EQ(queue_.size(), 4u);
+  for (int i = 0; i < 4; ++i) EXPECT_EQ(Pop(), 1u);
+  EXPECT_TRUE(queue_.empty());
+}
+
+// A flow that was held has its turn like one that waited in the queue.
+TEST_F(FairQueueTest, FlowThatWasHeldDoesNotPayTwice) {
+  for (int i = 0; i < 8; ++i) Push(1, kMiB);
+  for (int i = 0; i < 8; ++i) Push(2, kMiB);
+  CommitFlow flow = 0;
+  std::vector<std::unique_ptr<CommitTask>> first;
+  first.push_back(queue_.Pop(&flow));
+  ASSERT_EQ(flow, 1u);
+  queue_.Hold(1);
+  queue_.Resume(1, std::move(first));
+  std::map<CommitFlow, int> served;
+  for (int i = 0; i < 8; ++i) ++served[Pop()];
+  EXPECT_THAT(served[1], AllOf(Ge(3), Le(5)));
+}
+
+TEST_F(FairQueueTest, RandomHoldsKeepTheOrderOfEachFlow) {
+  const uint64_t seed = EnvNumber("EVENTHUB_TEST_SEED", std::random_device()());
+  std::cout << "EVENTHUB_TEST_SEED=" << seed << std::endl;
+  std::mt19937_64 random(seed);
+  std::map<CommitFlow, std::vector<std::unique_ptr<CommitTask>>> held;
+  const auto resume = [&] {
+    queue_.Resume(held.begin()->first, std::move(held.begin()->second));
+    held.erase(held.begin());
+  };
+  for (int i = 0; i < 50'000; ++i) {
+    if (queue_.empty() || random() % 2 == 0) {
+      Push(random() % 50, size_t{1} << (random() % 21));
+    } else {
+      CommitFlow flow = 0;
+      std::unique_ptr<CommitTask> task = queue_.Pop(&flow);
+      ASSERT_FALSE(held.contains(flow));
+      if (random() % 10 == 0) {
+        queue_.Hold(flow);
+        held[flow].push_back(std::move(task));
+      } else {
+        EXPECT_EQ(Check(*task), flow);
+      }
+    }
+    if (!held.empty() && random() % 20 == 0) resume();
+    ASSERT_EQ(queue_.holds_flows(), !held.empty());
+  }
+  while (!held.empty()) resume();
+  while (!queue_.empty()) Pop();
+  EXPECT_EQ(pushed_, popped_);
 }
 
 TEST_F(FairQueueTest, RandomPushesAndPopsKeepTheOrderOfEachFlow) {
