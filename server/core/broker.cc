@@ -105,7 +105,8 @@ absl::Status Broker::Start() {
   RETURN_IF_ERROR(topic_store_->Load());
   route_table_ = std::make_unique<RouteTable>(*topic_store_, filter_memory_);
   RETURN_IF_ERROR(route_table_->Load(*store_));
-  topic_store_->Observe([this](const std::string& name) { route_table_->TopicChanged(name); });
+  topic_store_->Observe([this](const std::string& name) { route_table_->TopicChanged(name); },
+                        [this](const std::string& name) { return route_table_->MayChange(name); });
   ASSIGN_OR_RETURN(const uint64_t generation, TakeGeneration(*store_, clock_.Now()));
   ASSIGN_OR_RETURN(std::string hub_id, TakeHubId(*store_, clock_.Now()));
   store_->runs().SetOrigin(LoadLittle64(absl::HexStringToBytes(hub_id).data()));
@@ -169,6 +170,7 @@ absl::Status Broker::Start() {
 
 Broker::~Broker() {
   if (store_ != nullptr) store_->StopWaitingForSpace();
+  if (writer_ != nullptr) writer_->StopRenewing();
   if (archives_ != nullptr) archives_->Stop();
   if (topologies_ != nullptr) topologies_->Stop();
   if (erasures_ != nullptr) erasures_->Stop();

@@ -149,6 +149,8 @@ class Broker {
 
   // Fails writes that wait for disk space, now and later. Called before a shutdown.
   void StopWaitingForSpace() { store_->StopWaitingForSpace(); }
+  // Likewise, refuses the requests whose filters run again since routes were changed.
+  void StopRenewing() { writer_->StopRenewing(); }
 
   // Limits the caches to this part of their configured sizes.
   void SizeCaches(double share);

@@ -311,6 +311,7 @@ void Server::Shutdown(absl::Duration grace) {
   // streams end first, with most of the time.
   const absl::Time deadline = absl::Now() + grace;
   services_->registry.AwaitEmpty(grace * 0.75);
+  if (services_->broker != nullptr) services_->broker->StopRenewing();
   // No connection is accepted any more, and gRPC pings each client to confirm that it has seen the
   // end.
   acceptor_->Stop();

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "server/core/route/routes.h"
@@ -325,6 +326,66 @@ TEST_F(RouteRaceTest, ConcurrentChangesKeepCopiesExact) {
   // Each incarnation of the target received each event once.
   const std::vector<std::string> last = rig_.Ids("skipped");
   EXPECT_EQ(std::set<std::string>(last.begin(), last.end()).size(), last.size());
+}
+
+// Streams that do not wait for their answers, while a client changes routes as fast as it can: no
+// request is refused or overtaken, and each is copied by the routes of its commit.
+TEST_F(RouteRaceTest, PipelinedFlowsKeepTheirOrder) {
+  constexpr int kPublishers = 3;
+  constexpr int kRequests = 400;
+  ASSERT_THAT(rig_.CreateRoute("all", "a", {"b"}), IsOk());
+  std::atomic<int> waiting{kPublishers * kRequests};
+  std::vector<std::thread> threads;
+  for (int p = 0; p < kPublishers; ++p) {
+    threads.emplace_back([&, p] {
+      const Caller stream = Caller(kTester).OnStream(static_cast<CommitFlow>(p) + 1);
+      for (int i = 0; i < kRequests; ++i) {
+        v1::PublishStreamRequest request = MakeRequest("a", {absl::StrCat(p, "/", i)});
+        request.set_durability(v1::DURABILITY_WRITTEN);
+        request.set_producer_id(absl::StrCat("p", p));
+        request.set_producer_epoch(1);
+        request.set_sequence(i);
+        const auto parsed = ParsePublishRequest(SharedBytes::Copy(request.SerializeAsString()));
+        rig_.broker().publishing().Publish(stream, *parsed, [&](const auto& result) {
+          EXPECT_THAT(result, IsOk());
+          --waiting;
+        });
+      }
+    });
+  }
+  std::map<int64_t, bool> changes = {{0, false}};
+  while (waiting > 0) {
+    v1::Route route = RouteOf("r", "a", {"c"});
+    *route.mutable_filter() = ExactFilter("id", "none");
+    const auto made = rig_.CreateRoute(route);
+    ASSERT_THAT(made, IsOk());
+    changes[made->effective(0).offset()] = false;
+    const auto widened = rig_.UpdateRoute(RouteOf("r", "a", {"c"}), {"filter"});
+    ASSERT_THAT(widened, IsOk());
+    changes[widened->effective(0).offset()] = true;
+    const auto gone = rig_.DeleteRoute("r");
+    ASSERT_THAT(gone, IsOk());
+    changes[gone->effective(0).offset()] = false;
+  }
+  for (std::thread& thread : threads) thread.join();
+  const std::vector<std::string> all = rig_.Ids("a");
+  ASSERT_EQ(all.size(), static_cast<size_t>(kPublishers * kRequests));
+  EXPECT_EQ(rig_.Ids("b"), all);
+  std::map<std::string, int> next;
+  std::vector<std::string> expected;
+  for (size_t offset = 0; offset < all.size(); ++offset) {
+    const std::pair<std::string, std::string> id = absl::StrSplit(all[offset], '/');
+    EXPECT_EQ(id.second, absl::StrCat(next[id.first]++));
+    const auto change = std::prev(changes.upper_bound(static_cast<int64_t>(offset)));
+    if (change->second) expected.push_back(all[offset]);
+  }
+  EXPECT_EQ(rig_.Ids("c"), expected);
+  const v1::GetStatsResponse stats = rig_.broker().GetStats(kTester);
+  for (const v1::MemoryShare& share : stats.memory().shares()) {
+    if (share.name() == "copies") {
+      EXPECT_EQ(share.used_bytes(), 0u);
+    }
+  }
 }
 
 }  // namespace

@@ -107,6 +107,12 @@ DeleteTopicTask::DeleteTopicTask(TopicStore& topics, RouteTable& routes,
       request_(std::move(request)),
       done_(std::move(done)) {}
 
+CommitTask::Readiness DeleteTopicTask::readiness() {
+  return topics_.MayChange(topic_->name()) ? Readiness::kReady : Readiness::kBlocked;
+}
+
+void DeleteTopicTask::Refuse() { refused_ = ShuttingDown(kShutdownRetry); }
+
 void DeleteTopicTask::Prepare(CommitBuilder& commit) { refused_ = Delete(commit); }
 
 absl::Status DeleteTopicTask::CheckUnused(

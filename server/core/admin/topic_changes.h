@@ -45,6 +45,9 @@ class DeleteTopicTask final : public TopicChange {
   DeleteTopicTask(TopicStore& topics, RouteTable& routes, SubscriptionCatalog& subscriptions,
                   const LinkCatalog& links, std::shared_ptr<Topic> topic,
                   v1::DeleteTopicRequest request, StatusDone done);
+  Readiness readiness() override;
+  bool outdates() const override { return true; }
+  void Refuse() override;
   void Prepare(CommitBuilder& commit) override;
   void Done(const absl::Status& status) override;
 

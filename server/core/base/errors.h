@@ -120,6 +120,8 @@ absl::Status DiskFull(uint64_t free_bytes, uint64_t pending_bytes, uint64_t want
 absl::Status NoMasterKey();
 // The hub has not asked its lake yet who was erased.
 absl::Status ErasuresUnknown();
+// After this, a hub that shuts down may have been restarted.
+inline constexpr absl::Duration kShutdownRetry = absl::Seconds(1);
 absl::Status ShuttingDown(absl::Duration retry_delay);
 
 // Whether a message is short enough to be sent unabridged.

@@ -255,7 +255,7 @@ absl::StatusOr<DuePiece> DelayedEvents::ReadPiece(const DelayedSchedule::Entry& 
 
 absl::Status DelayedEvents::Commit(
     absl::FunctionRef<std::unique_ptr<CommitTask>(StatusDone)> make) {
-  return AwaitOutcome([&](StatusDone done) { writer_.Submit(make(std::move(done))); });
+  return AwaitOutcome([&](StatusDone done) { writer_.Submit(make(std::move(done)), flow_); });
 }
 
 absl::StatusOr<v1::ListDelayedEventsResponse> DelayedEvents::List(

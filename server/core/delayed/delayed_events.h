@@ -92,6 +92,8 @@ class DelayedEvents {
   const TopicCatalog& topics_;
   const AdminLog& admin_log_;
   const DelayedEventsOptions options_;
+  // That of the tasks that release events, so that the hub's others do not wait for filters.
+  const CommitFlow flow_ = Caller::Internal("delayed events").flow();
   DelayedSchedule schedule_;
   const std::shared_ptr<DelayedTable> table_;
 

@@ -1,6 +1,7 @@
 #include "server/core/delayed/delayed_release.h"
 
 #include <algorithm>
+#include <numeric>
 
 #include "absl/strings/str_cat.h"
 #include "server/core/base/errors.h"
@@ -61,7 +62,22 @@ ReleaseTask::ReleaseTask(DelayedTable& table, std::shared_ptr<Topic> topic, DueP
     : table_(table),
       append_{.topic = std::move(topic)},
       piece_(std::move(piece)),
-      done_(std::move(done)) {}
+      done_(std::move(done)) {
+  std::vector<size_t> all(piece_.keys.size());
+  std::iota(all.begin(), all.end(), size_t{0});
+  append_.publish = Distribute(all);
+  RenewPlan(append_);
+}
+
+CommitTask::Readiness ReleaseTask::readiness() {
+  return PlansAreCurrent(absl::MakeConstSpan(&append_, 1)) ? Readiness::kReady
+                                                           : Readiness::kOutdated;
+}
+
+void ReleaseTask::Refuse() {
+  refused_ = ShuttingDown(kShutdownRetry);
+  table_.EndReading();
+}
 
 void ReleaseTask::Prepare(CommitBuilder& commit) {
   // Deleting a topic deletes its delayed events.
@@ -70,16 +86,31 @@ void ReleaseTask::Prepare(CommitBuilder& commit) {
 }
 
 absl::Status ReleaseTask::Release(CommitBuilder& commit) {
-  append_.publish = Distribute();
+  LeaveOutCancelled();
   if (append_.publish.count == 0) return absl::OkStatus();
   RETURN_IF_ERROR(AdmitAppend(append_, commit));
   RETURN_IF_ERROR(SettleAppend(append_, commit));
   ApplyAppend(append_, commit);
-  table_.Release(*append_.topic, released_, commit);
+  table_.Release(*append_.topic, piece_.keys, commit);
   return absl::OkStatus();
 }
 
-CheckedPublish ReleaseTask::Distribute() {
+void ReleaseTask::LeaveOutCancelled() {
+  std::vector<size_t> left;
+  std::vector<std::string> keys;
+  for (size_t i = 0; i < piece_.keys.size(); ++i) {
+    if (!table_.IsCancelled(piece_.keys[i])) left.push_back(i);
+  }
+  if (left.size() == piece_.keys.size()) return;
+  std::unique_ptr<RoutePlan> plan = std::move(append_.publish.routes);
+  append_.publish = Distribute(left);
+  append_.publish.routes = std::move(plan);
+  PlanSubset(append_);
+  for (const size_t i : left) keys.push_back(std::move(piece_.keys[i]));
+  piece_.keys = std::move(keys);
+}
+
+CheckedPublish ReleaseTask::Distribute(const std::vector<size_t>& indices) const {
   const std::shared_ptr<const TopicView> view = append_.topic->view();
   const auto partitions = static_cast<uint32_t>(view->partitions.size());
   const uint32_t keyless = append_.topic->NextKeylessPartition(piece_.events.size(), partitions);
@@ -87,8 +118,8 @@ CheckedPublish ReleaseTask::Distribute() {
   std::vector<absl::string_view> events;
   CheckedPublish publish;
   publish.accepted = true;
-  for (size_t i = 0; i < piece_.keys.size(); ++i) {
-    if (table_.IsCancelled(piece_.keys[i])) continue;
+  publish.may_shrink = true;
+  for (const size_t i : indices) {
     const ScannedEvent& event = piece_.scan.events[i];
     uint32_t partition = keyless;
     if (piece_.partitions[i].has_value()) {
@@ -99,7 +130,6 @@ CheckedPublish ReleaseTask::Distribute() {
     partition_of.push_back(partition);
     events.push_back(piece_.events.view().substr(event.begin, event.bytes));
     publish.bytes += event.bytes;
-    released_.push_back(std::move(piece_.keys[i]));
   }
   publish.count = static_cast<uint32_t>(events.size());
   publish.types = piece_.scan.types;

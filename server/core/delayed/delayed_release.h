@@ -55,25 +55,33 @@ class BeginReadingTask final : public CommitTask {
 // topic refuses, perhaps temporarily, the whole piece stays stored.
 class ReleaseTask final : public CommitTask {
  public:
+  // Plans the copies of the events, so it must not be called on the commit thread.
   ReleaseTask(DelayedTable& table, std::shared_ptr<Topic> topic, DuePiece piece, StatusDone done);
 
+  Readiness readiness() override;
+  void Renew() override { RenewPlan(append_); }
+  void BeginRenewal() override { eventhub::BeginRenewal(absl::MakeSpan(&append_, 1)); }
+  void EndRenewal() override { eventhub::EndRenewal(absl::MakeSpan(&append_, 1)); }
+  void Refuse() override;
+  uint64_t renewal_lane() const override { return append_.topic->id().value(); }
   void Prepare(CommitBuilder& commit) override;
   void Done(const absl::Status& status) override;
-  size_t bytes() const override { return piece_.events.size(); }
+  size_t bytes() const override { return BytesOf(append_.publish); }
   // Regardless of the topic's default: an event may have been published as synced, and an event
   // that readers have seen must not be undone.
   bool synced() const override { return true; }
 
  private:
   absl::Status Release(CommitBuilder& commit);
-  // The events that are not cancelled, by partition.
-  CheckedPublish Distribute();
+  // Distributes the events with these indices in the piece over the partitions.
+  CheckedPublish Distribute(const std::vector<size_t>& indices) const;
+  // Removes the events that were cancelled.
+  void LeaveOutCancelled();
 
   DelayedTable& table_;
   TopicAppend append_;
   DuePiece piece_;
   StatusDone done_;
-  std::vector<std::string> released_;
   absl::Status refused_;
 };
 

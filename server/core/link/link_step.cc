@@ -51,11 +51,25 @@ absl::StatusOr<std::vector<TopicAppend>> CheckStep(LinkStep& step, DelayedTable&
 
 LinkStepTask::LinkStepTask(LinkStep step, std::vector<TopicAppend> appends, LinkStepDone done)
     : step_(std::move(step)), appends_(std::move(appends)), done_(std::move(done)) {
-  for (const TopicAppend& append : appends_) {
-    synced_ |= append.publish.synced;
-    bytes_ += BytesOf(append.publish);
-  }
+  for (const TopicAppend& append : appends_) synced_ |= append.publish.synced;
+  CountBytes();
 }
+
+void LinkStepTask::CountBytes() {
+  bytes_ = 0;
+  for (const TopicAppend& append : appends_) bytes_ += BytesOf(append.publish);
+}
+
+CommitTask::Readiness LinkStepTask::readiness() {
+  return PlansAreCurrent(absl::MakeConstSpan(appends_)) ? Readiness::kReady : Readiness::kOutdated;
+}
+
+void LinkStepTask::Renew() {
+  for (TopicAppend& append : appends_) RenewPlan(append);
+  CountBytes();
+}
+
+void LinkStepTask::Refuse() { refused_ = ShuttingDown(kShutdownRetry); }
 
 void LinkStepTask::Prepare(CommitBuilder& commit) {
   refused_ = Settle(commit);

@@ -53,6 +53,12 @@ class LinkStepTask final : public CommitTask {
   // `appends` holds one entry for each move that has events, in the same order.
   LinkStepTask(LinkStep step, std::vector<TopicAppend> appends, LinkStepDone done);
 
+  Readiness readiness() override;
+  void Renew() override;
+  void BeginRenewal() override { eventhub::BeginRenewal(absl::MakeSpan(appends_)); }
+  void EndRenewal() override { eventhub::EndRenewal(absl::MakeSpan(appends_)); }
+  void Refuse() override;
+  uint64_t renewal_lane() const override { return step_.link->topic()->id().value(); }
   void Prepare(CommitBuilder& commit) override;
   void Done(const absl::Status& status) override;
   size_t bytes() const override { return bytes_; }
@@ -62,6 +68,7 @@ class LinkStepTask final : public CommitTask {
   // Performs every check that may refuse the step; changes nothing on refusal.
   absl::Status Settle(const CommitBuilder& commit);
   absl::Status CheckPositions() const;
+  void CountBytes();
   void Apply(CommitBuilder& commit);
 
   LinkStep step_;

@@ -12,6 +12,11 @@ AppendTask::AppendTask(const v1::PublishStreamRequest& head, TopicAppend append,
       append_(std::move(append)),
       done_(std::move(done)) {}
 
+CommitTask::Readiness AppendTask::readiness() {
+  return PlansAreCurrent(absl::MakeConstSpan(&append_, 1)) ? Readiness::kReady
+                                                           : Readiness::kOutdated;
+}
+
 void AppendTask::Prepare(CommitBuilder& commit) {
   const absl::StatusOr<bool> admitted = Admit(commit);
   if (!admitted.ok()) {

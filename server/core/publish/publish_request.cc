@@ -150,15 +150,7 @@ size_t CountRecords(const CheckedPublish& publish, const v1::Topic& settings, co
   size_t records = publish.appends.size() + publish.delayed.size() + publish.keys.size();
   if (settings.retention().has_latest_per_key()) records += scan.keyed;
   if (settings.has_deduplication_window()) records += total;
-  if (publish.routes == nullptr) return records;
-  for (const RouteHop& hop : publish.routes->hops) {
-    records += hop.appends.size();
-    const Topic* const target = hop.target->topic.get();
-    if (target != nullptr && target->view()->settings->retention().has_latest_per_key()) {
-      records += hop.count;
-    }
-  }
-  return records;
+  return records + RecordsOfCopies(publish.routes.get());
 }
 
 }  // namespace
@@ -184,6 +176,19 @@ absl::StatusOr<PublishRequest> ParsePublishRequest(const SharedBytes& message) {
 size_t BytesOf(const CheckedPublish& publish) {
   return publish.bytes + publish.memory.held() + BytesOfCopies(publish.routes.get()) +
          std::max<size_t>(publish.records, 1) * kRecordBytes - kRecordBytes;
+}
+
+size_t RecordsOfCopies(const RoutePlan* plan) {
+  size_t records = 0;
+  if (plan == nullptr) return records;
+  for (const RouteHop& hop : plan->hops) {
+    records += hop.appends.size();
+    const Topic* const target = hop.target->topic.get();
+    if (target != nullptr && target->view()->settings->retention().has_latest_per_key()) {
+      records += hop.count;
+    }
+  }
+  return records;
 }
 
 MemoryBudget* FlowOf(Topic& topic, const CheckedPublish& publish) {
@@ -258,11 +263,12 @@ absl::StatusOr<CheckedPublish> CheckPublish(const PublishRequest& request, Topic
       checked.appends.push_back({view->partitions[partition], std::move(run.events), run.count});
     }
   }
+  checked.may_shrink = view->settings->has_deduplication_window();
   if (view->routes != nullptr) {
-    checked.routes = PlanRoutes(
-        view->routes, checked.appends, checked.result.partition_count(),
-        request.accepted ? PlanFor::kAccepted : PlanFor::kPublisher, topic.copies(),
-        view->settings->has_deduplication_window() ? std::make_unique<FilterResults>() : nullptr);
+    checked.routes =
+        PlanRoutes(view->routes, checked.appends, checked.result.partition_count(),
+                   request.accepted ? PlanFor::kAccepted : PlanFor::kPublisher, topic.copies(),
+                   checked.may_shrink ? std::make_unique<FilterResults>() : nullptr);
   }
   checked.records = CountRecords(checked, *view->settings, scan, total);
   if (checked.records > kMaxRequestRecords && !request.accepted) {

@@ -61,6 +61,8 @@ struct CheckedPublish {
   // The events were acknowledged before, so there is no publisher to tell of a limit; see
   // PlanFor::kAccepted.
   bool accepted = false;
+  // Events may be left out at the commit: plans keep what filters decided for each.
+  bool may_shrink = false;
   std::vector<DelayedEvent> delayed;              // Not included in `appends`, `count` and `bytes`.
   DelayedTable* delayed_table = nullptr;          // For the delayed events.
   CopyMemory::Lease memory;                       // For delayed events and identities.
@@ -78,6 +80,9 @@ size_t BytesOf(const CheckedPublish& publish);
 // The budget of the memory that the request takes besides its bytes, or would have taken; null if
 // it needs none.
 MemoryBudget* FlowOf(Topic& topic, const CheckedPublish& publish);
+
+// The records that the copies of a plan add; 0 if `plan` is null.
+size_t RecordsOfCopies(const RoutePlan* plan);
 
 // Validates the whole request against the topic; delayed events will go to `delayed`. Errors: see
 // hub.proto; the request has no effect. The result takes memory of `topic.copies()`.

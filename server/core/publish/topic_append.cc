@@ -8,6 +8,7 @@
 #include "server/core/publish/delayed_table.h"
 #include "server/core/topic/topic_log.h"
 #include "server/core/topic/topic_settings.h"
+#include "storage/base/check.h"
 #include "storage/base/status_macros.h"
 
 namespace eventhub {
@@ -26,16 +27,17 @@ absl::Status LookUpDuplicates(TopicAppend& append, const CommitBuilder& commit) 
                           publish.identities.get());
 }
 
-void ReplanAppend(TopicAppend& append, PlanFor publisher = PlanFor::kPublisher) {
-  std::unique_ptr<RoutePlan>& plan = append.publish.routes;
-  const std::shared_ptr<const TopicView> view = append.topic->view();
-  // Results are those of the filters of one set.
-  std::unique_ptr<FilterResults> results;
-  if (plan != nullptr && plan->set == view->routes) results = std::move(plan->results);
-  plan.reset();  // Its memory is free for the new plan.
-  plan = PlanRoutes(view->routes, append.publish.appends, append.publish.result.partition_count(),
-                    append.publish.accepted ? PlanFor::kAccepted : publisher,
-                    append.topic->copies(), std::move(results));
+bool IsCurrent(const TopicAppend& append) {
+  const RouteSet* const routes = append.topic->routes();
+  const RoutePlan* const plan = append.publish.routes.get();
+  return routes == nullptr || append.topic->closing() ||
+         (plan != nullptr && plan->set.get() == routes);
+}
+
+void SetRenewing(TopicAppend& append, bool renewing) {
+  if (append.renewing == renewing) return;
+  append.renewing = renewing;
+  append.topic->AddPlanRenewals(renewing ? 1 : -1);
 }
 
 // Removes the events that the topic already received, and their copies.
@@ -43,11 +45,9 @@ void LeaveOutDuplicates(TopicAppend& append, const CommitBuilder& commit) {
   const uint32_t count = append.publish.count;
   DropDuplicates(append.topic->identities(), &append.publish);
   if (append.publish.routes == nullptr || append.publish.count == count) return;
-  ReplanAppend(append, PlanFor::kSubset);
+  PlanSubset(append);
   // A subset fits where all fitted; the rest of the commit does not affect that.
-  if (!SettleRoutes(*append.publish.routes, commit.now()).ok()) {
-    ReplanAppend(append, PlanFor::kSubset);
-  }
+  if (!SettleRoutes(*append.publish.routes, commit.now()).ok()) PlanSubset(append);
 }
 
 }  // namespace
@@ -57,6 +57,48 @@ size_t PieceOf(size_t bytes, const Topic& topic) {
   if (view->routes == nullptr) return bytes;
   if (topic.copies() != nullptr) bytes = std::min(bytes, topic.copies()->limit());
   return bytes / (1 + view->routes->fan_out());
+}
+
+void RenewPlan(TopicAppend& append) {
+  CheckedPublish& publish = append.publish;
+  const std::shared_ptr<const TopicView> view = append.topic->view();
+  if (publish.routes != nullptr && publish.routes->set == view->routes) return;
+  publish.records -= RecordsOfCopies(publish.routes.get());
+  publish.routes.reset();  // Its memory is free for the new plan.
+  if (view->routes == nullptr) return;
+  publish.routes = PlanRoutes(view->routes, publish.appends, publish.result.partition_count(),
+                              publish.accepted ? PlanFor::kAccepted : PlanFor::kPublisher,
+                              append.topic->copies(),
+                              publish.may_shrink ? std::make_unique<FilterResults>() : nullptr);
+  const size_t records = publish.records + RecordsOfCopies(publish.routes.get());
+  if (records > kMaxRequestRecords && !publish.accepted) {
+    RefusePlan(*publish.routes, TooManyRecords(append.topic->name(), records, kMaxRequestRecords));
+  } else {
+    publish.records = records;
+  }
+}
+
+void PlanSubset(TopicAppend& append) {
+  std::unique_ptr<RoutePlan>& plan = append.publish.routes;
+  if (plan == nullptr) return;
+  const std::shared_ptr<const RouteSet> set = plan->set;
+  std::unique_ptr<FilterResults> results = std::move(plan->results);
+  plan.reset();  // Its memory is free for the new plan.
+  plan = PlanRoutes(set, append.publish.appends, append.publish.result.partition_count(),
+                    append.publish.accepted ? PlanFor::kAccepted : PlanFor::kSubset,
+                    append.topic->copies(), std::move(results));
+}
+
+bool PlansAreCurrent(absl::Span<const TopicAppend> appends) {
+  return std::all_of(appends.begin(), appends.end(), IsCurrent);
+}
+
+void BeginRenewal(absl::Span<TopicAppend> appends) {
+  for (TopicAppend& append : appends) SetRenewing(append, true);
+}
+
+void EndRenewal(absl::Span<TopicAppend> appends) {
+  for (TopicAppend& append : appends) SetRenewing(append, false);
 }
 
 absl::Status AdmitAppend(const TopicAppend& append, const CommitBuilder& commit) {
@@ -76,8 +118,7 @@ absl::Status SettleAppend(TopicAppend& append, const CommitBuilder& commit) {
     plan.reset();
     return absl::OkStatus();
   }
-  // There was no plan, or it is outdated.
-  if (plan == nullptr || plan->set.get() != topic.routes()) ReplanAppend(append);
+  EVENTHUB_CHECK(IsCurrent(append), "plans are renewed before they are carried out");
   return SettleRoutes(*plan, commit.now());
 }
 

@@ -425,18 +425,22 @@ std::unique_ptr<RoutePlan> PlanRoutes(std::shared_ptr<const RouteSet> set,
   plan->set = std::move(set);
   plan->memory = CopyMemory::Lease(memory);
   plan->untaken = Planner(*plan, reason).Plan(*plan->set, appends, layout);
-  if (!plan->refusal.ok()) {  // It waits for its turn to be refused; its copies need not.
-    plan->hops.clear();
-    plan->bytes = 0;
-    plan->results.reset();
-    plan->memory.Reset();
-  }
+  // It waits for its turn to be refused; its copies need not.
+  if (!plan->refusal.ok()) RefusePlan(*plan, plan->refusal);
   size_t overhead = plan->hops.size() * sizeof(RouteHop);
   for (const RouteHop& hop : plan->hops) overhead += hop.appends.size() * sizeof(PartitionAppend);
   if (plan->results != nullptr) overhead += plan->results->bytes();
   plan->memory.ForceTake(overhead);
   plan->memory.Trim();
   return plan;
+}
+
+void RefusePlan(RoutePlan& plan, absl::Status why) {
+  plan.refusal = std::move(why);
+  plan.hops.clear();
+  plan.bytes = 0;
+  plan.results.reset();
+  plan.memory.Reset();
 }
 
 absl::Status SettleRoutes(RoutePlan& plan, absl::Time now) {

@@ -72,6 +72,9 @@ std::unique_ptr<RoutePlan> PlanRoutes(std::shared_ptr<const RouteSet> set,
                                       PlanFor reason, CopyMemory* memory,
                                       std::unique_ptr<FilterResults> results = nullptr);
 
+// The append is to be refused, for a reason that the plan does not know: the copies are dropped.
+void RefusePlan(RoutePlan& plan, absl::Status why);
+
 // The bytes that the copies of a plan add to a commit; 0 if `plan` is null.
 inline size_t BytesOfCopies(const RoutePlan* plan) { return plan == nullptr ? 0 : plan->bytes; }
 

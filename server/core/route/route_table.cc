@@ -128,6 +128,14 @@ void RouteTable::Delete(absl::string_view name, CommitBuilder& commit) {
   Rebuild(source);
 }
 
+bool RouteTable::MayChange(const std::string& topic) const {
+  for (const std::string& name : pending_.UpstreamOf(topic)) {
+    const std::shared_ptr<Topic> source = topics_.Find(name);
+    if (source != nullptr && source->plan_renewals() > 0) return false;
+  }
+  return true;
+}
+
 void RouteTable::TopicChanged(const std::string& name) {
   if (!pending_.To(name).empty()) Rebuild(name);
 }

@@ -58,6 +58,9 @@ class RouteTable {
   // source exists, that the targets exist unless the route skips, and the graph.
   void Put(std::shared_ptr<const CompiledRoute> route, CommitBuilder& commit);
   void Delete(absl::string_view name, CommitBuilder& commit);
+  // Whether the routes that lead from or to `topic` may change now. False while plans by the routes
+  // that would change are renewed.
+  bool MayChange(const std::string& topic) const;
   // Called when this commit adds or deletes the topic with that name; see TopicStore::Observe.
   void TopicChanged(const std::string& name);
 

@@ -37,11 +37,23 @@ class RouteTask final : public TopicChange {
   using Change = absl::AnyInvocable<absl::StatusOr<RouteTable::Known>(CommitBuilder& commit)>;
   using Answer = absl::AnyInvocable<void(absl::StatusOr<RouteTable::Known>) &&>;
 
-  RouteTask(RouteTable& table, std::string name, Change change, Answer answer)
+  // `source`: that of a route that is created.
+  RouteTask(RouteTable& table, std::string name, std::string source, Change change, Answer answer)
       : table_(table),
         name_(std::move(name)),
+        source_(std::move(source)),
         change_(std::move(change)),
         answer_(std::move(answer)) {}
+
+  Readiness readiness() override {
+    const RouteIndex::RoutePtr route = table_.pending().Find(name_);
+    const std::string& source = route != nullptr ? route->settings().source_topic() : source_;
+    return table_.MayChange(source) ? Readiness::kReady : Readiness::kBlocked;
+  }
+
+  bool outdates() const override { return true; }
+
+  void Refuse() override { outcome_ = ShuttingDown(kShutdownRetry); }
 
   void Prepare(CommitBuilder& commit) override { outcome_ = change_(commit); }
 
@@ -61,6 +73,7 @@ class RouteTask final : public TopicChange {
  private:
   RouteTable& table_;
   const std::string name_;
+  const std::string source_;
   Change change_;
   Answer answer_;
   absl::StatusOr<RouteTable::Known> outcome_;
@@ -121,7 +134,7 @@ void Routes::Create(const Caller& caller, const v1::CreateRouteRequest& request,
   done = admin_log_.Noting(caller, absl::StrCat("created route ", name), std::move(done));
   writer_.Submit(
       std::make_unique<RouteTask>(
-          table_, name,
+          table_, name, (*route)->settings().source_topic(),
           [this, route = *route](CommitBuilder& commit) -> absl::StatusOr<RouteTable::Known> {
             if (table_.pending().Find(route->name()) != nullptr) return RouteExists(route->name());
             RETURN_IF_ERROR(CheckPlace(table_, route->settings()));
@@ -144,7 +157,7 @@ void Routes::Update(const Caller& caller, const v1::UpdateRouteRequest& request,
       admin_log_.Noting(caller, UpdateNote("route", name, request.update_mask()), std::move(done));
   writer_.Submit(
       std::make_unique<RouteTask>(
-          table_, name,
+          table_, name, /*source=*/"",
           [this, request](CommitBuilder& commit) -> absl::StatusOr<RouteTable::Known> {
             const RouteIndex::RoutePtr current = table_.pending().Find(request.route().name());
             if (current == nullptr) return RouteNotFound(request.route().name());
@@ -171,7 +184,7 @@ void Routes::Delete(const Caller& caller, const v1::DeleteRouteRequest& request,
   done = admin_log_.Noting(caller, absl::StrCat("deleted route ", request.name()), std::move(done));
   writer_.Submit(
       std::make_unique<RouteTask>(
-          table_, request.name(),
+          table_, request.name(), /*source=*/"",
           [this,
            name = request.name()](CommitBuilder& commit) -> absl::StatusOr<RouteTable::Known> {
             const RouteIndex::RoutePtr route = table_.pending().Find(name);

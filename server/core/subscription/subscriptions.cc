@@ -24,7 +24,7 @@ constexpr size_t kMaxConsumerName = 256;
 // The commit thread examines each range.
 constexpr size_t kMaxRanges = 10'000;
 
-// A commit that only waits: when it is done, so are all commits before it.
+// A commit that only waits: when it is done, so are all tasks before it in its flow.
 class BarrierTask final : public CommitTask {
  public:
   explicit BarrierTask(std::promise<void>& done) : done_(done) {}
@@ -109,9 +109,11 @@ void Subscriptions::Stop() {
   parking_.Stop();
   history_.Stop();
   // Completing a commit may need the background thread, which may need the writer.
-  std::promise<void> done;
-  writer_.Submit(std::make_unique<BarrierTask>(done));
-  done.get_future().wait();
+  for (const CommitFlow flow : {ParkingFlow(), kHubFlow}) {
+    std::promise<void> done;
+    writer_.Submit(std::make_unique<BarrierTask>(done), flow);
+    done.get_future().wait();
+  }
   background_.Stop();
 }
 

@@ -153,6 +153,10 @@ class Topic {
   // made with them are committed later.
   const RouteSet* routes() const { return routes_; }
   void SetRoutes(std::shared_ptr<const RouteSet> routes);
+  // The tasks whose plans are renewed: the routes do not change meanwhile, so each plan is renewed
+  // once.
+  uint32_t plan_renewals() const { return plan_renewals_; }
+  void AddPlanRenewals(int more) { plan_renewals_ += static_cast<uint32_t>(more); }
   // The number of delayed events, including those of commits that are not visible yet.
   uint64_t pending_delayed() const { return pending_delayed_; }
   void set_pending_delayed(uint64_t events) { pending_delayed_ = events; }
@@ -187,6 +191,7 @@ class Topic {
   std::shared_ptr<LatestTable> latest_;
   TopicSettings pending_;
   uint64_t pending_delayed_ = 0;
+  uint32_t plan_renewals_ = 0;
   const RouteSet* routes_ = nullptr;
 };
 

@@ -29,6 +29,8 @@ class TopicStore {
  public:
   // Called with each name whose topic the current commit adds or closes.
   using OnChange = std::function<void(const std::string& name)>;
+  // Returns whether a topic with that name may be added or closed now, or must wait.
+  using IsFree = std::function<bool(const std::string& name)>;
 
   // The arguments outlive this object.
   TopicStore(const LogStore& store, TopicCatalog& catalog, TailCache& cache, size_t max_partitions,
@@ -44,8 +46,11 @@ class TopicStore {
 
   // Reads all topics from the store. Called once, before the writer has tasks.
   absl::Status Load();
-  // Calls `on_change` for the changes from now on. Called before the writer has tasks.
-  void Observe(OnChange on_change) { on_change_ = std::move(on_change); }
+  // Calls these for the changes from now on. Called before the writer has tasks.
+  void Observe(OnChange on_change, IsFree may_change) {
+    on_change_ = std::move(on_change);
+    may_change_ = std::move(may_change);
+  }
 
   // Any thread.
   const LogStore& store() const { return store_; }
@@ -55,6 +60,8 @@ class TopicStore {
 
   // Returns null if there is none, or if it is being deleted.
   std::shared_ptr<Topic> Find(const std::string& name) const;
+
+  bool MayChange(const std::string& name) const { return may_change_(name); }
 
   // Writes a new topic with these settings, which are checked and complete, with the commit. Call
   // TopicCatalog::Add when the commit is done. ALREADY_EXISTS if a topic with that name exists or
@@ -84,6 +91,7 @@ class TopicStore {
   const size_t max_partitions_;
   const TopicLimits limits_;
   OnChange on_change_ = [](const std::string&) {};
+  IsFree may_change_ = [](const std::string&) { return true; };
 
   TopicId next_id_{1};
   size_t partitions_ = 0;  // Of all topics, and other costs in this unit: see CostOf.

@@ -9,6 +9,12 @@ namespace eventhub {
 CreateTopicTask::CreateTopicTask(TopicStore& topics, v1::Topic settings, TopicDone done)
     : topics_(topics), settings_(std::move(settings)), done_(std::move(done)) {}
 
+CommitTask::Readiness CreateTopicTask::readiness() {
+  return topics_.MayChange(settings_.name()) ? Readiness::kReady : Readiness::kBlocked;
+}
+
+void CreateTopicTask::Refuse() { topic_ = ShuttingDown(kShutdownRetry); }
+
 void CreateTopicTask::Prepare(CommitBuilder& commit) { topic_ = topics_.Add(settings_, commit); }
 
 void CreateTopicTask::Done(const absl::Status& status) {

@@ -30,6 +30,9 @@ class CreateTopicTask final : public TopicChange {
  public:
   // `settings` are checked and complete.
   CreateTopicTask(TopicStore& topics, v1::Topic settings, TopicDone done);
+  Readiness readiness() override;
+  bool outdates() const override { return true; }
+  void Refuse() override;
   void Prepare(CommitBuilder& commit) override;
   void Done(const absl::Status& status) override;
 

@@ -116,6 +116,46 @@ TransactTask::TransactTask(std::shared_ptr<TransactionTable> table, CheckedTrans
                            TransactDone done)
     : table_(std::move(table)), transaction_(std::move(transaction)), done_(std::move(done)) {}
 
+CommitTask::Readiness TransactTask::readiness() {
+  return PlansAreCurrent(absl::MakeConstSpan(transaction_.appends)) ? Readiness::kReady
+                                                                    : Readiness::kOutdated;
+}
+
+void TransactTask::Renew() {
+  for (TopicAppend& append : transaction_.appends) RenewPlan(append);
+  transaction_.bytes = 0;
+  transaction_.copied = 0;
+  transaction_.records = 0;
+  outgrown_ = absl::OkStatus();
+  for (const TopicAppend& append : transaction_.appends) {
+    if (outgrown_.ok()) outgrown_ = transaction_.Count(append);
+  }
+}
+
+void TransactTask::BeginRenewal() { eventhub::BeginRenewal(absl::MakeSpan(transaction_.appends)); }
+
+void TransactTask::EndRenewal() { eventhub::EndRenewal(absl::MakeSpan(transaction_.appends)); }
+
+void TransactTask::Refuse() { refused_ = ShuttingDown(kShutdownRetry); }
+
+uint64_t TransactTask::renewal_lane() const {
+  return transaction_.appends.empty() ? 0 : transaction_.appends.front().topic->id().value();
+}
+
+absl::Status CheckedTransaction::Count(const TopicAppend& append) {
+  const Topic& topic = *append.topic;
+  bytes += BytesOf(append.publish);
+  copied += BytesOfCopies(append.publish.routes.get());
+  if (topic.copies() != nullptr && copied > topic.copies()->limit()) {
+    return TooManyCopies(topic.name());
+  }
+  records += append.publish.records;
+  if (records > kMaxRequestRecords) {
+    return TooManyRecords(topic.name(), records, kMaxRequestRecords);
+  }
+  return absl::OkStatus();
+}
+
 void TransactTask::Prepare(CommitBuilder& commit) {
   const absl::StatusOr<bool> admitted = Admit(commit);
   refused_ = admitted.ok() ? absl::OkStatus() : admitted.status();
@@ -131,6 +171,7 @@ absl::StatusOr<bool> TransactTask::Admit(const CommitBuilder& commit) {
       return false;
     }
   }
+  RETURN_IF_ERROR(outgrown_);
   for (const CheckedTransaction::Check& check : transaction_.checks) {
     if (check.topic->closing()) return TopicNotFound(check.topic->name());
     RETURN_IF_ERROR(

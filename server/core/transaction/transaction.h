@@ -74,10 +74,15 @@ struct CheckedTransaction {
   std::shared_ptr<Subscription> subscription;  // Null: no acks.
   v1::TransactAcks acks;
   MemoryBudget* flow = nullptr;  // See FlowOf: that of the appends.
+  // Of the appends.
   size_t bytes = 0;
   size_t copied = 0;   // Of these, the copies that routes make.
   size_t records = 0;  // See kMaxRequestRecords.
   bool synced = false;
+
+  // Adds the sizes of an append. RESOURCE_EXHAUSTED: they are too large together, which are one
+  // write.
+  absl::Status Count(const TopicAppend& append);
 };
 
 class TransactTask final : public CommitTask {
@@ -85,6 +90,12 @@ class TransactTask final : public CommitTask {
   TransactTask(std::shared_ptr<TransactionTable> table, CheckedTransaction transaction,
                TransactDone done);
 
+  Readiness readiness() override;
+  void Renew() override;
+  void BeginRenewal() override;
+  void EndRenewal() override;
+  void Refuse() override;
+  uint64_t renewal_lane() const override;
   void Prepare(CommitBuilder& commit) override;
   void Done(const absl::Status& status) override;
   size_t bytes() const override { return transaction_.bytes; }
@@ -100,6 +111,7 @@ class TransactTask final : public CommitTask {
   CheckedTransaction transaction_;
   TransactDone done_;
   v1::TransactResponse response_;
+  absl::Status outgrown_;  // Why it must be refused since its plans were renewed.
   absl::Status refused_;
 };
 

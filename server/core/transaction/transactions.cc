@@ -86,22 +86,12 @@ absl::Status Transactions::AddAppend(const v1::TransactRequest& head, const Publ
   }
   ASSIGN_OR_RETURN(CheckedPublish publish, CheckPublish(append, *topic, delayed_));
   if (MemoryBudget* const flow = FlowOf(*topic, publish); flow != nullptr) checked->flow = flow;
-  checked->bytes += BytesOf(publish);
-  checked->copied += BytesOfCopies(publish.routes.get());
-  // Its appends are one write.
-  if (topic->copies() != nullptr && checked->copied > topic->copies()->limit()) {
-    return TooManyCopies(topic->name());
-  }
-  checked->records += publish.records;
-  if (checked->records > kMaxRequestRecords) {
-    return TooManyRecords(topic->name(), checked->records, kMaxRequestRecords);
-  }
   checked->synced |= WantsSync(head, publish.synced);
   std::optional<Offset> expected;
   if (append.head.has_expected_offset()) expected = Offset(append.head.expected_offset());
   checked->appends.push_back(
       {std::move(topic), expected, append.head.expected_run(), std::move(publish)});
-  return absl::OkStatus();
+  return checked->Count(checked->appends.back());
 }
 
 }  // namespace eventhub

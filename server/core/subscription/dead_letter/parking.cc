@@ -6,6 +6,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "proto/wire/event_rules.h"
+#include "server/core/base/caller.h"
+#include "server/core/base/errors.h"
 #include "server/core/base/memory_meter.h"
 #include "server/core/event/event_head.h"
 #include "server/core/event/event_slice.h"
@@ -76,36 +78,88 @@ class ParkTask final : public CommitTask {
         bytes_(bytes),
         done_(std::move(done)) {}
 
+  // Plans the copies that routes make of the letters in the topic, before the task is submitted.
+  void Plan(std::shared_ptr<Topic> topic) {
+    SetTopic(std::move(topic));
+    Renew();
+  }
+
+  Readiness readiness() override {
+    if (subscription_->submitted().closing) return Readiness::kReady;
+    std::shared_ptr<Topic> topic =
+        context_.topics.Find(subscription_->submitted().settings().dead_letter_topic());
+    if (topic != nullptr && topic->closing()) topic = nullptr;
+    if (topic != topic_) {
+      eventhub::EndRenewal(absl::MakeSpan(appends_));
+      SetTopic(std::move(topic));
+    }
+    return PlansAreCurrent(absl::MakeConstSpan(appends_)) ? Readiness::kReady
+                                                          : Readiness::kOutdated;
+  }
+
+  void Renew() override {
+    for (TopicAppend& append : appends_) RenewPlan(append);
+  }
+
+  void BeginRenewal() override { eventhub::BeginRenewal(absl::MakeSpan(appends_)); }
+  void EndRenewal() override { eventhub::EndRenewal(absl::MakeSpan(appends_)); }
+
+  // The events stay to be parked, by the next start of the hub.
+  void Refuse() override { refused_ = ShuttingDown(kShutdownRetry); }
+
+  uint64_t renewal_lane() const override { return topic_->id().value(); }
+
   void Prepare(CommitBuilder& commit) override {
     if (subscription_->submitted().closing) return;
-    topic_ = context_.topics.Find(subscription_->submitted().settings().dead_letter_topic());
-    if (topic_ != nullptr && topic_->closing()) topic_ = nullptr;
-    for (ParkedEvent& event : events_) Park(commit, event);
+    for (size_t i = 0; i < events_.size(); ++i) {
+      Park(commit, events_[i], topic_ == nullptr ? nullptr : &appends_[i]);
+    }
   }
 
   void Done(const absl::Status& status) override {
     if (status.ok()) {
       for (const TopicAppend& append : appended_) CountAppend(append);
     }
-    done_(status);
+    done_(OutcomeOf(refused_, status));
   }
 
   size_t bytes() const override { return bytes_; }
   bool synced() const override { return true; }
 
  private:
-  void Park(CommitBuilder& commit, ParkedEvent& event) {
+  // Makes the appends, one for each event, without plans. Null: there is no topic.
+  void SetTopic(std::shared_ptr<Topic> topic) {
+    topic_ = std::move(topic);
+    appends_.clear();
+    if (topic_ == nullptr) return;
+    const std::shared_ptr<const TopicView> view = topic_->view();
+    const auto partitions = static_cast<uint32_t>(view->partitions.size());
+    appends_.reserve(events_.size());
+    for (const ParkedEvent& event : events_) {
+      TopicAppend& append = appends_.emplace_back(TopicAppend{.topic = topic_});
+      append.publish.accepted = true;
+      append.publish.result.set_partition_count(partitions);
+      if (!event.unreadable.ok()) continue;
+      const auto partition = event.keyed ? static_cast<uint32_t>(event.key_hash % partitions) : 0;
+      append.publish.count = 1;
+      append.publish.bytes = event.letter.bytes.size();
+      append.publish.appends.push_back({view->partitions[partition], event.letter.bytes, 1});
+    }
+  }
+
+  // `append`: null if there is no topic.
+  void Park(CommitBuilder& commit, const ParkedEvent& event, TopicAppend* append) {
     // The subscription may have moved meanwhile.
     if (!subscription_->IsParking(event.partition, event.offset)) return;
     if (absl::IsNotFound(event.unreadable)) {
       subscription_->FinishParking(commit, event.partition, event.offset, false);
     } else if (!event.unreadable.ok()) {
       Abandon(event, event.unreadable.message());
-    } else if (topic_ == nullptr) {
+    } else if (append == nullptr) {
       Abandon(event, "its dead-letter topic does not exist");
     } else if (topic_->keeps_nothing()) {
       Abandon(event, "its dead-letter topic keeps nothing");
-    } else if (const absl::Status refused = Append(commit, event); !refused.ok()) {
+    } else if (const absl::Status refused = Append(commit, event, *append); !refused.ok()) {
       Abandon(event, refused.message());
     } else if (event.is_last()) {
       subscription_->FinishParking(commit, event.partition, event.offset, true);
@@ -113,20 +167,11 @@ class ParkTask final : public CommitTask {
   }
 
   // An error means that the topic cannot accept the event; nothing was done.
-  absl::Status Append(CommitBuilder& commit, ParkedEvent& event) {
-    const std::shared_ptr<const TopicView> view = topic_->view();
-    const auto partitions = static_cast<uint32_t>(view->partitions.size());
-    const auto partition = event.keyed ? static_cast<uint32_t>(event.key_hash % partitions) : 0;
-    PartitionLog& log = *view->partitions[partition];
+  absl::Status Append(CommitBuilder& commit, const ParkedEvent& event, TopicAppend& append) {
+    const PartitionLog& log = *append.publish.appends.front().log;
     const std::string& id = event.letter.fault_id;
     ASSIGN_OR_RETURN(const std::optional<stored::Fault> before,
                      ReadFault(context_.store, *subscription_, id));
-    TopicAppend append{.topic = topic_};
-    append.publish.count = 1;
-    append.publish.accepted = true;
-    append.publish.bytes = event.letter.bytes.size();
-    append.publish.result.set_partition_count(partitions);
-    append.publish.appends.push_back({&log, std::move(event.letter.bytes), 1});
     RETURN_IF_ERROR(AdmitAppend(append, commit));
     RETURN_IF_ERROR(SettleAppend(append, commit));
     ApplyAppend(append, commit);
@@ -157,8 +202,10 @@ class ParkTask final : public CommitTask {
   std::vector<ParkedEvent> events_;
   const size_t bytes_;
   ParkingDone done_;
-  std::shared_ptr<Topic> topic_;  // Keeps the topic alive until the commit is done.
+  std::shared_ptr<Topic> topic_;      // Null: there is none.
+  std::vector<TopicAppend> appends_;  // To that topic, one for each event.
   std::vector<TopicAppend> appended_;
+  absl::Status refused_;
 };
 
 // The memory of ranges that wait to be parked, except what was reported of their failures, which
@@ -227,7 +274,8 @@ class Parker {
           }
           if (place == nullptr) queue.Finish();
         });
-    reader.context_.writer.Submit(std::move(task));
+    task->Plan(reader.context_.topics.Find(reader.subscription_->settings().dead_letter_topic()));
+    reader.context_.writer.Submit(std::move(task), ParkingFlow());
   }
 
   // Whether the event must be read from the history.
@@ -350,6 +398,11 @@ class Parker {
 };
 
 }  // namespace
+
+CommitFlow ParkingFlow() {
+  static const CommitFlow flow = Caller::Internal("parking").flow();
+  return flow;
+}
 
 void ParkingQueue::Add(absl::AnyInvocable<void() &&> begin) {
   {

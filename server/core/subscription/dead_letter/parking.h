@@ -44,6 +44,10 @@ class ParkingQueue {
   bool stopped_ ABSL_GUARDED_BY(mutex_) = false;
 };
 
+// The flow of the commits that park events: the hub's other tasks do not wait for filters of routes
+// from dead-letter topics.
+CommitFlow ParkingFlow();
+
 // Called once, when all events are in the dead-letter topic, or will be redelivered because that
 // topic does not exist; an error means that the store has failed. Not called if the hub stops
 // first. Must not block.

@@ -1,0 +1,272 @@
+// Plans of copies that are outdated at their commit: they are made again, once, off the commit
+// thread, which runs no filter.
+#include <functional>
+#include <future>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/functional/function_ref.h"
+#include "absl/strings/str_cat.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "server/core/delayed/delayed_release.h"
+#include "server/core/publish/publishing.h"
+#include "server/core/route/routes.h"
+#include "server/core/subscription/subscription_catalog.h"
+#include "server/core/topic/topic_settings.h"
+#include "server/core/topic/topic_tasks.h"
+#include "server/core/transaction/transactions.h"
+#include "tests/server/route_rig.h"
+#include "tests/support/caller.h"
+#include "tests/support/fake_clock.h"
+#include "tests/support/fault_env.h"
+
+namespace eventhub {
+namespace {
+
+using testing::ElementsAre;
+
+// A task of a few lines.
+class LambdaTask final : public CommitTask {
+ public:
+  explicit LambdaTask(absl::AnyInvocable<void(CommitBuilder&)> prepare)
+      : prepare_(std::move(prepare)) {}
+
+  void Prepare(CommitBuilder& commit) override { prepare_(commit); }
+  void Done(const absl::Status& status) override { EXPECT_THAT(status, IsOk()); }
+  size_t bytes() const override { return 0; }
+  bool synced() const override { return false; }
+
+ private:
+  absl::AnyInvocable<void(CommitBuilder&)> prepare_;
+};
+
+// Topics a to d without a broker, so that a test controls which tasks share a commit. The filter of
+// route `costly` gives up on each event that is big, and counts it: so it counts how often filters
+// run.
+class PlanRenewalTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    LogStoreOptions options;
+    options.directory = disk_.directory() + "/hub";
+    options.env = disk_.env();
+    options.clock = &clock_;
+    ASSERT_OK_AND_ASSIGN(store_, LogStore::Open(options));
+    topics_ = std::make_unique<TopicStore>(*store_, catalog_, cache_, 1000, TopicLimits());
+    table_ = std::make_unique<RouteTable>(*topics_, filters_);
+    topics_->Observe([this](const std::string& name) { table_->TopicChanged(name); },
+                     [this](const std::string& name) { return table_->MayChange(name); });
+    delayed_ = std::make_shared<DelayedTable>(*store_, clock_, 1, schedule_);
+    writer_ =
+        std::make_unique<LogWriter>(*store_, cache_, clock_, metrics_, [](const absl::Status&) {});
+    const auto admit = [](size_t) { return absl::OkStatus(); };
+    publishing_ = std::make_unique<Publishing>(*writer_, catalog_, *delayed_, admit);
+    transactions_ = std::make_unique<Transactions>(*store_, *writer_, catalog_, subscriptions_,
+                                                   *delayed_, admit);
+    routes_ = std::make_unique<Routes>(*table_, catalog_, *writer_, clock_, admin_log_);
+    for (const char* const name : {"a", "b", "c", "d"}) {
+      v1::Topic topic;
+      topic.set_name(name);
+      if (topic.name() == "a") topic.mutable_deduplication_window()->set_seconds(60);
+      const auto settings = NewTopicSettings(topic, topics_->limits(), clock_.Now());
+      ASSERT_THAT(settings, IsOk());
+      ASSERT_THAT(Await<v1::Topic>([&](auto done) {
+                    writer_->Submit(
+                        std::make_unique<CreateTopicTask>(*topics_, *settings, std::move(done)));
+                  }),
+                  IsOk());
+    }
+    std::string sql = "LENGTH(big) = 1";
+    for (int i = 0; i < 60; ++i) absl::StrAppend(&sql, " OR LENGTH(big) = 1");
+    v1::Route costly = RouteOf("costly", "a", {"b"});
+    costly.mutable_filter()->set_sql(sql);
+    ASSERT_THAT(Create(costly).get(), IsOk());
+    v1::Route copy = RouteOf("copy", "a", {"c"});
+    *copy.mutable_filter() = ExactFilter("subject", "x");
+    ASSERT_THAT(Create(copy).get(), IsOk());
+  }
+  void TearDown() override { writer_.reset(); }
+
+  static v1::Event Big(const std::string& id) {
+    v1::Event event = MakeEvent(id);
+    event.set_subject("x");
+    (*event.mutable_attributes())["big"].set_string(std::string(75'000, 'x'));
+    return event;
+  }
+  uint64_t filter_runs() {
+    return table_->Find("costly").route->counters().Describe().too_costly_events();
+  }
+
+  // Everything submitted from here on is in one commit, which the returned function makes.
+  std::function<void()> Gather() {
+    std::promise<void> begun;
+    auto go = std::make_shared<std::promise<void>>();
+    writer_->Submit(std::make_unique<LambdaTask>([&begun, go](CommitBuilder&) {
+      begun.set_value();
+      go->get_future().wait();
+    }));
+    begun.get_future().wait();
+    return [go] { go->set_value(); };
+  }
+
+  std::future<absl::Status> Create(const v1::Route& route) {
+    v1::CreateRouteRequest request;
+    *request.mutable_route() = route;
+    return Start<v1::CreateRouteResponse>(
+        [&](auto done) { routes_->Create(kTester, request, std::move(done)); });
+  }
+  std::future<absl::Status> Publish(const std::vector<v1::Event>& events) {
+    v1::PublishStreamRequest request;
+    request.set_topic("a");
+    for (const v1::Event& event : events) *request.add_events() = event;
+    const auto parsed = ParsePublishRequest(SharedBytes::Copy(request.SerializeAsString()));
+    EXPECT_THAT(parsed, IsOk());
+    return Start<v1::PublishResult>(
+        [&](auto done) { publishing_->Publish(kTester, *parsed, std::move(done)); });
+  }
+  std::future<absl::Status> Transact(const std::vector<v1::Event>& events) {
+    v1::TransactRequest request;
+    v1::TransactAppend& append = *request.add_appends();
+    append.set_topic("a");
+    for (const v1::Event& event : events) *append.add_events() = event;
+    const auto parsed = ParseTransaction(SharedBytes::Copy(request.SerializeAsString()));
+    EXPECT_THAT(parsed, IsOk());
+    return Start<v1::TransactResponse>(
+        [&](auto done) { transactions_->Transact(kTester, *parsed, std::move(done)); });
+  }
+
+  std::vector<std::string> Ids(const std::string& topic) {
+    std::vector<std::string> ids;
+    const PartitionLog& log = *catalog_.Find(topic)->view()->partitions[0];
+    for (Offset next = log.start(); next < log.end();) {
+      std::vector<RecordBatchPtr> batches;
+      const absl::Status read =
+          store_->Read(log.topic(), log.id(), next, log.end(), SIZE_MAX, &batches);
+      EXPECT_THAT(read, IsOk());
+      if (!read.ok()) break;
+      for (const RecordBatchPtr& batch : batches) {
+        for (const SharedBytes& chunk : batch->chunks) {
+          v1::PublishRequest events;
+          EXPECT_TRUE(events.ParseFromArray(chunk.data(), static_cast<int>(chunk.size())));
+          for (const v1::Event& event : events.events()) ids.push_back(event.id());
+        }
+      }
+      next = batches.back()->end();
+    }
+    return ids;
+  }
+
+  template <typename Result>
+  static std::future<absl::Status> Start(
+      absl::FunctionRef<void(absl::AnyInvocable<void(absl::StatusOr<Result>) &&>)> call) {
+    auto outcome = std::make_shared<std::promise<absl::Status>>();
+    std::future<absl::Status> future = outcome->get_future();
+    call([outcome](absl::StatusOr<Result> result) { outcome->set_value(result.status()); });
+    return future;
+  }
+  template <typename Result>
+  static absl::Status Await(
+      absl::FunctionRef<void(absl::AnyInvocable<void(absl::StatusOr<Result>) &&>)> call) {
+    return Start<Result>(call).get();
+  }
+
+  FakeClock clock_;
+  FaultEnv disk_{FaultEnv::Medium::kMemory};
+  std::unique_ptr<LogStore> store_;
+  TailCache cache_{16 << 20};
+  TopicCatalog catalog_;
+  MemoryMeter filters_{1 << 20};
+  SubscriptionCatalog subscriptions_;
+  Metrics metrics_;
+  DelayedSchedule schedule_{clock_};
+  AdminLog admin_log_{[](const Caller&, absl::string_view) {}};
+  std::unique_ptr<TopicStore> topics_;
+  std::unique_ptr<RouteTable> table_;
+  std::shared_ptr<DelayedTable> delayed_;
+  std::unique_ptr<Publishing> publishing_;
+  std::unique_ptr<Transactions> transactions_;
+  std::unique_ptr<Routes> routes_;
+  std::unique_ptr<LogWriter> writer_;
+};
+
+TEST_F(PlanRenewalTest, RequestIsPlannedOnceMore) {
+  const auto commit = Gather();
+  auto before = Publish({Big("1")});
+  auto made = Create(RouteOf("later", "a", {"d"}));
+  auto after = Publish({Big("2"), Big("3")});
+  EXPECT_EQ(filter_runs(), 3u);
+  commit();
+  for (auto* done : {&before, &made, &after}) EXPECT_THAT(done->get(), IsOk());
+  EXPECT_EQ(filter_runs(), 3u + 2u);
+  EXPECT_THAT(Ids("c"), ElementsAre("1", "2", "3"));
+  EXPECT_THAT(Ids("d"), ElementsAre("2", "3"));
+}
+
+TEST_F(PlanRenewalTest, TransactionIsPlannedOnceMore) {
+  const auto commit = Gather();
+  auto made = Create(RouteOf("later", "a", {"d"}));
+  auto after = Transact({Big("1")});
+  commit();
+  EXPECT_THAT(made.get(), IsOk());
+  EXPECT_THAT(after.get(), IsOk());
+  EXPECT_EQ(filter_runs(), 2u);
+  EXPECT_THAT(Ids("c"), ElementsAre("1"));
+  EXPECT_THAT(Ids("d"), ElementsAre("1"));
+}
+
+// The copies of the rest are planned on the commit thread.
+TEST_F(PlanRenewalTest, DuplicatesRunNoFilterAgain) {
+  ASSERT_THAT(Publish({Big("1")}).get(), IsOk());
+  const auto commit = Gather();
+  auto made = Create(RouteOf("later", "a", {"d"}));
+  auto after = Publish({Big("1"), Big("2")});
+  commit();
+  EXPECT_THAT(made.get(), IsOk());
+  EXPECT_THAT(after.get(), IsOk());
+  EXPECT_EQ(filter_runs(), 1u + 2u + 2u);
+  EXPECT_THAT(Ids("c"), ElementsAre("1", "2"));
+  EXPECT_THAT(Ids("d"), ElementsAre("2"));
+}
+
+TEST_F(PlanRenewalTest, CancelledEventsRunNoFilterAgain) {
+  std::vector<v1::Event> events = {Big("1"), Big("2")};
+  for (v1::Event& event : events) event.mutable_deliver_after()->set_seconds(10);
+  ASSERT_THAT(Publish(events).get(), IsOk());
+  EXPECT_EQ(filter_runs(), 0u);
+  clock_.Advance(absl::Seconds(11));
+  const std::shared_ptr<Topic> topic = catalog_.Find("a");
+  ASSERT_THAT(AwaitOutcome([&](StatusDone done) {
+                writer_->Submit(std::make_unique<BeginReadingTask>(*delayed_, std::move(done)));
+              }),
+              IsOk());
+  absl::StatusOr<DuePiece> piece = ReadDue(*store_, *topic, 0, absl::ToUnixMicros(clock_.Now()));
+  ASSERT_THAT(piece, IsOk());
+  ASSERT_EQ(piece->keys.size(), 2u);
+  const std::string first = piece->keys[0];
+  std::promise<absl::Status> released;
+  auto release =
+      std::make_unique<ReleaseTask>(*delayed_, topic, *std::move(piece),
+                                    [&](absl::Status status) { released.set_value(status); });
+  EXPECT_EQ(filter_runs(), 2u);
+  const auto commit = Gather();
+  writer_->Submit(std::make_unique<LambdaTask>([&](CommitBuilder& builder) {
+    const absl::StatusOr<uint32_t> cancelled = delayed_->Cancel(*topic, {first}, builder);
+    EXPECT_THAT(cancelled, IsOk());
+    EXPECT_EQ(cancelled.value_or(0), 1u);
+  }));
+  auto made = Create(RouteOf("later", "a", {"d"}));
+  writer_->Submit(std::move(release), /*flow=*/7);
+  commit();
+  EXPECT_THAT(made.get(), IsOk());
+  EXPECT_THAT(released.get_future().get(), IsOk());
+  EXPECT_EQ(filter_runs(), 2u + 2u);
+  EXPECT_THAT(Ids("a"), ElementsAre("2"));
+  EXPECT_THAT(Ids("c"), ElementsAre("2"));
+  EXPECT_THAT(Ids("d"), ElementsAre("2"));
+}
+
+}  // namespace
+}  // namespace eventhub
