@@ -44,10 +44,9 @@ LogWriter::LogWriter(LogStore& store, TailCache& cache, const Clock& clock, Metr
       on_failure_(std::move(on_failure)),
       counters_(metrics),
       renewer_([this](OutdatedTasks renewed) {
-        {
-          MutexLock lock(mutex_);
-          queue_.Resume(renewed.flow, std::move(renewed.tasks));
-        }
+        MutexLock lock(mutex_);
+        queue_.Resume(renewed.flow, std::move(renewed.tasks));
+        // While it is locked: once nothing is set aside, the writer may be destroyed.
         submitted_.NotifyOne();
       }),
       sync_thread_([this] { RunSyncs(); }),

@@ -33,7 +33,8 @@ absl::StatusOr<std::vector<TopicAppend>> CheckStep(LinkStep& step, DelayedTable&
       request.accepted = true;  // Accepted by the remote hub; the worker checked the size.
       if (same_partitions) request.head.set_partition(move.partition);
       request.events = move.events;
-      absl::StatusOr<CheckedPublish> append = CheckPublish(request, *topic, delayed);
+      absl::StatusOr<CheckedPublish> append =
+          CheckPublish(request, *topic, delayed, /*budget=*/nullptr);
       if (append.ok()) {
         appends.push_back({.topic = topic, .publish = *std::move(append)});
         break;

@@ -33,6 +33,9 @@ constexpr size_t kSealedEventBytes = 512;
 // takes, so that a commit has at most some thousands, and who adds many pays for them in turns.
 constexpr size_t kRecordBytes = 512;
 
+static_assert(kMaxWorkOnReceipt <= kMaxFilterWork,
+              "whoever gives up an evaluation defers the plan");
+
 // Commits take some ten milliseconds.
 constexpr absl::Duration kCopiesRetry = absl::Milliseconds(100);
 
@@ -193,13 +196,14 @@ size_t RecordsOfCopies(const RoutePlan* plan) {
 
 MemoryBudget* FlowOf(Topic& topic, const CheckedPublish& publish) {
   const RoutePlan* const plan = publish.routes.get();
-  const bool copies = plan != nullptr && (plan->memory.held() > 0 || !plan->refusal.ok());
+  const bool copies =
+      publish.deferred || (plan != nullptr && (plan->memory.held() > 0 || !plan->refusal.ok()));
   const bool takes = publish.memory.held() > 0 || copies;
   return takes && topic.copies() != nullptr ? &topic.copies()->flow() : nullptr;
 }
 
 absl::StatusOr<CheckedPublish> CheckPublish(const PublishRequest& request, Topic& topic,
-                                            DelayedTable& delayed) {
+                                            DelayedTable& delayed, size_t* budget) {
   const v1::PublishStreamRequest& head = request.head;
   RETURN_IF_ERROR(CheckHead(head));
   const std::shared_ptr<const TopicView> view = topic.view();
@@ -268,7 +272,8 @@ absl::StatusOr<CheckedPublish> CheckPublish(const PublishRequest& request, Topic
     checked.routes =
         PlanRoutes(view->routes, checked.appends, checked.result.partition_count(),
                    request.accepted ? PlanFor::kAccepted : PlanFor::kPublisher, topic.copies(),
-                   checked.may_shrink ? std::make_unique<FilterResults>() : nullptr);
+                   checked.may_shrink ? std::make_unique<FilterResults>() : nullptr, budget);
+    checked.deferred = checked.routes == nullptr;
   }
   checked.records = CountRecords(checked, *view->settings, scan, total);
   if (checked.records > kMaxRequestRecords && !request.accepted) {

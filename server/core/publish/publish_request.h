@@ -63,6 +63,9 @@ struct CheckedPublish {
   bool accepted = false;
   // Events may be left out at the commit: plans keep what filters decided for each.
   bool may_shrink = false;
+  // The filters take too long for the thread that received the request: it is submitted without a
+  // plan, which is made before its commit like one that is outdated.
+  bool deferred = false;
   std::vector<DelayedEvent> delayed;              // Not included in `appends`, `count` and `bytes`.
   DelayedTable* delayed_table = nullptr;          // For the delayed events.
   CopyMemory::Lease memory;                       // For delayed events and identities.
@@ -84,9 +87,14 @@ MemoryBudget* FlowOf(Topic& topic, const CheckedPublish& publish);
 // The records that the copies of a plan add; 0 if `plan` is null.
 size_t RecordsOfCopies(const RoutePlan* plan);
 
+// The text that filters may examine on a thread that serves many clients, for one request. Bytes;
+// it takes a few milliseconds.
+inline constexpr size_t kMaxWorkOnReceipt = size_t{4} << 20;
+
 // Validates the whole request against the topic; delayed events will go to `delayed`. Errors: see
-// hub.proto; the request has no effect. The result takes memory of `topic.copies()`.
+// hub.proto; the request has no effect. The result takes memory of `topic.copies()`. `budget`: that
+// of PlanRoutes.
 absl::StatusOr<CheckedPublish> CheckPublish(const PublishRequest& request, Topic& topic,
-                                            DelayedTable& delayed);
+                                            DelayedTable& delayed, size_t* budget);
 
 }  // namespace eventhub

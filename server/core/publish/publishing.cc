@@ -18,8 +18,9 @@ MemoryBudget* Publishing::Publish(const Caller& caller, const PublishRequest& re
     return nullptr;
   }
   const absl::Status refusal = admit_(request.events.size());
+  size_t budget = kMaxWorkOnReceipt;
   absl::StatusOr<CheckedPublish> publish =
-      refusal.ok() ? CheckPublish(request, **topic, delayed_) : refusal;
+      refusal.ok() ? CheckPublish(request, **topic, delayed_, &budget) : refusal;
   if (!publish.ok()) {
     (*topic)->counters().refused_requests.Add();
     std::move(done)(publish.status());

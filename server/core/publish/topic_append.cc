@@ -65,6 +65,7 @@ void RenewPlan(TopicAppend& append) {
   if (publish.routes != nullptr && publish.routes->set == view->routes) return;
   publish.records -= RecordsOfCopies(publish.routes.get());
   publish.routes.reset();  // Its memory is free for the new plan.
+  publish.deferred = false;
   if (view->routes == nullptr) return;
   publish.routes = PlanRoutes(view->routes, publish.appends, publish.result.partition_count(),
                               publish.accepted ? PlanFor::kAccepted : PlanFor::kPublisher,
@@ -94,6 +95,10 @@ bool PlansAreCurrent(absl::Span<const TopicAppend> appends) {
 }
 
 void BeginRenewal(absl::Span<TopicAppend> appends) {
+  // Requests that are planned for the first time come all the time: changes do not wait for them.
+  for (const TopicAppend& append : appends) {
+    if (append.publish.deferred) return;
+  }
   for (TopicAppend& append : appends) SetRenewing(append, true);
 }
 

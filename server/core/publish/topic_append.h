@@ -50,7 +50,8 @@ void RenewPlan(TopicAppend& append);
 // All functions below except CountAppend run on the commit thread.
 
 // Whether the plans of all appends of a task are current. If not, RenewPlan is to be called for
-// each, between the functions below: then the routes do not change.
+// each, between the functions below. Then the routes do not change, unless some append had no plan
+// yet (CheckedPublish::deferred).
 bool PlansAreCurrent(absl::Span<const TopicAppend> appends);
 void BeginRenewal(absl::Span<TopicAppend> appends);
 void EndRenewal(absl::Span<TopicAppend> appends);

@@ -57,8 +57,9 @@ class CompiledRoute {
   const std::optional<CompiledFilter>& filter() const { return filter_; }
   // Whether the filter depends on source and type only.
   bool by_source_and_type() const { return by_source_and_type_; }
-  FilterResult Filter(absl::string_view event) const {
-    return filter_.has_value() ? filter_->Run(event) : FilterResult::kPasses;
+  // Sets `*work`, unless null, to the bytes of text that were examined.
+  FilterResult Filter(absl::string_view event, size_t* work = nullptr) const {
+    return filter_.has_value() ? filter_->Run(event, work) : FilterResult::kPasses;
   }
   // Like the above, for an event that is to be copied: counts evaluations that were given up.
   bool Matches(absl::string_view event) const {

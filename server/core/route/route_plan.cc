@@ -26,6 +26,9 @@ constexpr absl::string_view kNoTopic = "it does not exist";
 constexpr absl::string_view kTooManyAttributes = "it would have more than 512 attributes";
 constexpr absl::string_view kNoMemory = "the copies would take more memory than the hub has";
 
+// The work that an evaluation counts as besides the text that it examines. Bytes.
+constexpr size_t kEvaluationWork = 64;
+
 std::string TooLarge(size_t bytes, uint32_t limit) {
   return absl::StrCat("it has ", bytes, " bytes; the topic accepts at most ", limit);
 }
@@ -55,11 +58,15 @@ size_t BytesOf(const std::vector<Copy>& copies) {
 // Makes a plan, level by level: the copies of one level are the events of the next.
 class Planner {
  public:
-  Planner(RoutePlan& plan, PlanFor reason) : plan_(plan), reason_(reason) {}
+  Planner(RoutePlan& plan, PlanFor reason, size_t* budget)
+      : plan_(plan), reason_(reason), budget_(budget) {}
 
   // Plans the routes of `set` for events of its topic. Returns the number of events that no route
   // matches.
   uint32_t Plan(const RouteSet& set, const std::vector<PartitionAppend>& runs, uint32_t layout);
+
+  // Whether the budget was used up, so that the plan is incomplete.
+  bool given_up() const { return given_up_; }
 
  private:
   // The events of a topic.
@@ -78,7 +85,7 @@ class Planner {
     bool shared = false;  // Some hop refers to the region.
   };
 
-  bool stopped() const { return !plan_.refusal.ok(); }
+  bool stopped() const { return given_up_ || !plan_.refusal.ok(); }
   bool accepted() const { return reason_ == PlanFor::kAccepted; }
   void Refuse(absl::Status why, const CompiledRoute* route = nullptr);
 
@@ -93,6 +100,7 @@ class Planner {
   // Returns the indices of the events that the filters match, by entry.
   std::vector<std::vector<uint32_t>> RunFilters(const RouteSet& set, Level& level,
                                                 uint32_t* untaken);
+  bool Matches(const CompiledRoute& route, absl::string_view event);
   // The entries of `decision.open` whose filters match, from the results of the plan.
   const std::vector<uint32_t>& ResultOf(const RouteSet& set, const RouteSet::Decision& decision,
                                         absl::string_view event);
@@ -112,6 +120,8 @@ class Planner {
 
   RoutePlan& plan_;
   const PlanFor reason_;
+  size_t* const budget_;
+  bool given_up_ = false;
   size_t copies_ = 0;
 };
 
@@ -195,7 +205,7 @@ std::vector<std::vector<uint32_t>> Planner::RunFilters(const RouteSet& set, Leve
     for (const uint32_t entry : decision.matching) pass(entry);
     if (plan_.results == nullptr) {
       for (const uint32_t entry : decision.open) {
-        if (set.entries()[entry].route->Matches(event)) pass(entry);
+        if (Matches(*set.entries()[entry].route, event)) pass(entry);
       }
     } else if (!decision.open.empty()) {
       for (const uint32_t entry : ResultOf(set, decision, event)) pass(entry);
@@ -208,13 +218,25 @@ std::vector<std::vector<uint32_t>> Planner::RunFilters(const RouteSet& set, Leve
   return passed;
 }
 
+bool Planner::Matches(const CompiledRoute& route, absl::string_view event) {
+  if (budget_ == nullptr) return route.Matches(event);
+  if (stopped()) return false;
+  // An evaluation that is given up uses the budget up, and is counted where the plan is made.
+  size_t work = 0;
+  const bool matches = route.Filter(event, &work) == FilterResult::kPasses;
+  work += kEvaluationWork;
+  given_up_ = work > *budget_;
+  *budget_ -= std::min(work, *budget_);
+  return matches;
+}
+
 const std::vector<uint32_t>& Planner::ResultOf(const RouteSet& set,
                                                const RouteSet::Decision& decision,
                                                absl::string_view event) {
   if (const std::vector<uint32_t>* const known = plan_.results->Find(set, event)) return *known;
   std::vector<uint32_t> matching;
   for (const uint32_t entry : decision.open) {
-    if (set.entries()[entry].route->Matches(event)) matching.push_back(entry);
+    if (Matches(*set.entries()[entry].route, event)) matching.push_back(entry);
   }
   return plan_.results->Add(set, event, std::move(matching));
 }
@@ -419,12 +441,14 @@ absl::Status Fail(const CompiledRoute& route, absl::Status why, absl::Time now) 
 std::unique_ptr<RoutePlan> PlanRoutes(std::shared_ptr<const RouteSet> set,
                                       const std::vector<PartitionAppend>& appends, uint32_t layout,
                                       PlanFor reason, CopyMemory* memory,
-                                      std::unique_ptr<FilterResults> results) {
+                                      std::unique_ptr<FilterResults> results, size_t* budget) {
   auto plan = std::make_unique<RoutePlan>();
   plan->results = std::move(results);
   plan->set = std::move(set);
   plan->memory = CopyMemory::Lease(memory);
-  plan->untaken = Planner(*plan, reason).Plan(*plan->set, appends, layout);
+  Planner planner(*plan, reason, budget);
+  plan->untaken = planner.Plan(*plan->set, appends, layout);
+  if (planner.given_up()) return nullptr;
   // It waits for its turn to be refused; its copies need not.
   if (!plan->refusal.ok()) RefusePlan(*plan, plan->refusal);
   size_t overhead = plan->hops.size() * sizeof(RouteHop);

@@ -67,10 +67,14 @@ struct RoutePlan {
 // including those that share bytes, which the commit copies, are at most as large as that memory.
 //
 // `results`, unless null, are used and added to, and are then in the plan.
+//
+// `budget`, unless null, is decreased by the work of the filters, in bytes of text. Null is
+// returned if it is used up: the plan is to be made elsewhere.
 std::unique_ptr<RoutePlan> PlanRoutes(std::shared_ptr<const RouteSet> set,
                                       const std::vector<PartitionAppend>& appends, uint32_t layout,
                                       PlanFor reason, CopyMemory* memory,
-                                      std::unique_ptr<FilterResults> results = nullptr);
+                                      std::unique_ptr<FilterResults> results = nullptr,
+                                      size_t* budget = nullptr);
 
 // The append is to be refused, for a reason that the plan does not know: the copies are dropped.
 void RefusePlan(RoutePlan& plan, absl::Status why);

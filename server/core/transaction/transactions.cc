@@ -49,8 +49,9 @@ absl::StatusOr<CheckedTransaction> Transactions::Check(const TransactionRequest&
   checked.id = head.transaction_id();
   if (head.has_acks()) RETURN_IF_ERROR(AddAcks(head, &checked));
   for (const v1::OffsetCheck& check : head.checks()) RETURN_IF_ERROR(AddCheck(check, &checked));
+  size_t budget = kMaxWorkOnReceipt;
   for (const PublishRequest& append : request.appends) {
-    RETURN_IF_ERROR(AddAppend(head, append, &checked));
+    RETURN_IF_ERROR(AddAppend(head, append, &budget, &checked));
   }
   return checked;
 }
@@ -78,13 +79,13 @@ absl::Status Transactions::AddCheck(const v1::OffsetCheck& check,
 }
 
 absl::Status Transactions::AddAppend(const v1::TransactRequest& head, const PublishRequest& append,
-                                     CheckedTransaction* checked) const {
+                                     size_t* budget, CheckedTransaction* checked) const {
   ASSIGN_OR_RETURN(std::shared_ptr<Topic> topic,
                    topics_.Require("appends.topic", append.head.topic()));
   if (!append.head.producer_id().empty()) {
     return InvalidField("appends.producer_id", "is for Publish; a transaction has an id");
   }
-  ASSIGN_OR_RETURN(CheckedPublish publish, CheckPublish(append, *topic, delayed_));
+  ASSIGN_OR_RETURN(CheckedPublish publish, CheckPublish(append, *topic, delayed_, budget));
   if (MemoryBudget* const flow = FlowOf(*topic, publish); flow != nullptr) checked->flow = flow;
   checked->synced |= WantsSync(head, publish.synced);
   std::optional<Offset> expected;

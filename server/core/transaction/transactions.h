@@ -35,8 +35,9 @@ class Transactions {
   absl::StatusOr<CheckedTransaction> Check(const TransactionRequest& request) const;
   absl::Status AddAcks(const v1::TransactRequest& head, CheckedTransaction* checked) const;
   absl::Status AddCheck(const v1::OffsetCheck& check, CheckedTransaction* checked) const;
+  // `budget`: that of CheckPublish.
   absl::Status AddAppend(const v1::TransactRequest& head, const PublishRequest& append,
-                         CheckedTransaction* checked) const;
+                         size_t* budget, CheckedTransaction* checked) const;
 
   LogWriter& writer_;
   const TopicCatalog& topics_;

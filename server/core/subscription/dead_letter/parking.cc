@@ -78,12 +78,6 @@ class ParkTask final : public CommitTask {
         bytes_(bytes),
         done_(std::move(done)) {}
 
-  // Plans the copies that routes make of the letters in the topic, before the task is submitted.
-  void Plan(std::shared_ptr<Topic> topic) {
-    SetTopic(std::move(topic));
-    Renew();
-  }
-
   Readiness readiness() override {
     if (subscription_->submitted().closing) return Readiness::kReady;
     std::shared_ptr<Topic> topic =
@@ -138,6 +132,7 @@ class ParkTask final : public CommitTask {
     for (const ParkedEvent& event : events_) {
       TopicAppend& append = appends_.emplace_back(TopicAppend{.topic = topic_});
       append.publish.accepted = true;
+      append.publish.deferred = true;
       append.publish.result.set_partition_count(partitions);
       if (!event.unreadable.ok()) continue;
       const auto partition = event.keyed ? static_cast<uint32_t>(event.key_hash % partitions) : 0;
@@ -274,7 +269,6 @@ class Parker {
           }
           if (place == nullptr) queue.Finish();
         });
-    task->Plan(reader.context_.topics.Find(reader.subscription_->settings().dead_letter_topic()));
     reader.context_.writer.Submit(std::move(task), ParkingFlow());
   }
 
