@@ -15,7 +15,6 @@
 namespace eventhub {
 namespace {
 
-constexpr int kFormat = 4;
 constexpr char kFormatFile[] = "/EVENTHUB_FORMAT";
 constexpr char kLockFile[] = "/LOCK";
 constexpr char kDbDirectory[] = "/log";
@@ -46,7 +45,7 @@ absl::StatusOr<std::unique_ptr<DataDirectory>> DataDirectory::Open(rocksdb::Env*
   // Check again: another process may have created the directory before this one got the lock.
   ASSIGN_OR_RETURN(const std::optional<int> format, directory->CheckFormat());
   if (!format.has_value()) RETURN_IF_ERROR(directory->Begin());
-  directory->older_ = format.value_or(kFormat) < kFormat;
+  directory->format_ = format.value_or(kFormat);
   return directory;
 }
 
@@ -56,10 +55,12 @@ DataDirectory::~DataDirectory() {
 
 std::string DataDirectory::db_path() const { return path_ + kDbDirectory; }
 
-absl::Status DataDirectory::FinishUpgrade() {
-  if (!older_) return absl::OkStatus();
-  RETURN_IF_ERROR(WriteFormat());
-  older_ = false;
+absl::Status DataDirectory::FinishUpgrade() { return Require(kFormat); }
+
+absl::Status DataDirectory::Require(int format) {
+  if (format_ >= format) return absl::OkStatus();
+  RETURN_IF_ERROR(WriteFormat(format));
+  format_ = format;
   return absl::OkStatus();
 }
 
@@ -67,7 +68,7 @@ absl::Status DataDirectory::Begin() const {
   RETURN_IF_ERROR(
       FromRocksDb(env_->CreateDirIfMissing(db_path()), absl::StrCat("create ", db_path())));
   RETURN_IF_ERROR(Sync());
-  return WriteFormat();
+  return WriteFormat(kFormat);
 }
 
 absl::Status DataDirectory::Sync() const { return SyncDirectory(env_, path_); }
@@ -140,18 +141,18 @@ absl::StatusOr<std::optional<int>> DataDirectory::CheckFormat() const {
     return absl::DataLossError(
         absl::StrCat(file, " contains no format number: restore that file, or a backup"));
   }
-  if (format > kFormat) {
+  if (format > kNewestFormat) {
     return absl::FailedPreconditionError(absl::StrCat("data directory ", path_, " has format ",
                                                       format, "; this hub supports formats up to ",
-                                                      kFormat));
+                                                      kNewestFormat));
   }
   return format;
 }
 
-absl::Status DataDirectory::WriteFormat() const {
+absl::Status DataDirectory::WriteFormat(int format) const {
   const std::string file = path_ + kFormatFile;
   const std::string temporary = file + ".new";
-  RETURN_IF_ERROR(FromRocksDb(rocksdb::WriteStringToFile(env_, absl::StrCat(kFormat, "\n"),
+  RETURN_IF_ERROR(FromRocksDb(rocksdb::WriteStringToFile(env_, absl::StrCat(format, "\n"),
                                                          temporary, /*should_sync=*/true),
                               absl::StrCat("write ", temporary)));
   RETURN_IF_ERROR(FromRocksDb(env_->RenameFile(temporary, file), absl::StrCat("rename to ", file)));

@@ -35,9 +35,19 @@ class DataDirectory {
   // The path of the RocksDB instance.
   std::string db_path() const;
 
-  // Records that a directory of an older format now conforms to this hub's format. Call last: after
-  // a crash before it, the next start upgrades the directory again.
+  // Records that a directory of an older format now conforms to kFormat. Call last: after a crash
+  // before it, the next start upgrades the directory again.
   absl::Status FinishUpgrade();
+
+  // What a new directory has, and an older one is upgraded to; and the greatest that this hub knows.
+  // Formats between them are required by what only some stores have.
+  static constexpr int kFormat = 4;
+  static constexpr int kNewestFormat = 5;
+
+  int format() const { return format_; }
+  // Durably records a greater format, so that hubs that do not know it refuse the directory. No
+  // effect if the directory has this format or a greater one. One call at a time.
+  absl::Status Require(int format);
 
   // Makes the entries of the directory survive a power loss.
   absl::Status Sync() const;
@@ -46,19 +56,19 @@ class DataDirectory {
   DataDirectory(rocksdb::Env* env, const std::string& path) : env_(env), path_(path) {}
 
   absl::Status Make() const;
-  // Initializes a new directory in this hub's format.
+  // Initializes a new directory.
   absl::Status Begin() const;
   // Returns whether the directory of the RocksDB instance contains a file with this suffix.
   absl::StatusOr<bool> HasLog(absl::string_view suffix = "") const;
   absl::Status Lock();
   // Returns the format; nullopt if there is neither a format nor a log.
   absl::StatusOr<std::optional<int>> CheckFormat() const;
-  absl::Status WriteFormat() const;
+  absl::Status WriteFormat(int format) const;
 
   rocksdb::Env* const env_;
   const std::string path_;
   rocksdb::FileLock* lock_ = nullptr;
-  bool older_ = false;  // The number in the directory is less than this hub's.
+  int format_ = kFormat;
 };
 
 }  // namespace eventhub

@@ -89,6 +89,7 @@ const absl::string_view kLinkPositionKeyPrefix = "k";
 const absl::string_view kDataKeyPrefix = "x";
 const absl::string_view kErasedSubjectPrefix = "y";
 const absl::string_view kMasterKeyPrefix = "z";
+const absl::string_view kKeyTimeKey = "e";
 const absl::string_view kChangedKeysPrefix = "j";
 
 void AppendBig16(std::string* to, uint16_t value) { AppendRaw(to, htobe16(value)); }

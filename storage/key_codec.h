@@ -124,6 +124,8 @@ std::string MasterKeyKey(absl::string_view id);
 extern const absl::string_view kDataKeyPrefix;
 extern const absl::string_view kErasedSubjectPrefix;
 extern const absl::string_view kMasterKeyPrefix;
+// The time of the last data key or erasure.
+extern const absl::string_view kKeyTimeKey;
 // A part of the keys that the lake does not have as it is.
 std::string ChangedKeysKey(uint16_t part);
 extern const absl::string_view kChangedKeysPrefix;

@@ -240,6 +240,10 @@ LogStore::~LogStore() {
   for (rocksdb::ColumnFamilyHandle* handle : handles_) db_->DestroyColumnFamilyHandle(handle);
 }
 
+int LogStore::format() const { return directory_->format(); }
+
+absl::Status LogStore::RequireFormat(int format) { return directory_->Require(format); }
+
 absl::Status LogStore::Write(rocksdb::WriteBatch& batch) {
   return FromRocksDb(
       fail_stop_->Change([&] { return db_->Write(rocksdb::WriteOptions(), &batch); }),

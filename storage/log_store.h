@@ -115,6 +115,16 @@ class LogStore {
   static absl::StatusOr<std::unique_ptr<LogStore>> Open(const LogStoreOptions& options);
   ~LogStore();
 
+  // The format of a store that may have sealed data: see FORMAT.md.
+  static constexpr int kSealedDataFormat = 5;
+
+  // The format of the directory. Not during RequireFormat.
+  int format() const;
+  // Records durably that hubs that do not know this format must not open the store, before something
+  // is written that they would treat wrongly. Blocks on the disk the first time. Only the thread
+  // that writes may call it.
+  absl::Status RequireFormat(int format);
+
   // Writes the batch to the operating system, all or nothing. After an error the contents of the
   // disk are unknown, and the caller must not write again until the store is reopened.
   absl::Status Write(rocksdb::WriteBatch& batch);

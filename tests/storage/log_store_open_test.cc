@@ -84,12 +84,34 @@ TEST_P(LogStoreOpenTest, RejectsMissingLog) {
 
 TEST_P(LogStoreOpenTest, RejectsNewerFormatUntouched) {
   Fill();
-  rig_.disk.WriteFile(format_file(), "5\n");
+  rig_.disk.WriteFile(format_file(), "6\n");
   const auto before = Snapshot();
-  EXPECT_THAT(LogStore::Open(rig_.options), StatusIs(StatusCode::kFailedPrecondition, "format 5"));
+  EXPECT_THAT(LogStore::Open(rig_.options), StatusIs(StatusCode::kFailedPrecondition, "format 6"));
   EXPECT_EQ(Snapshot(), before);
   rig_.disk.WriteFile(format_file(), "4\n");
   ASSERT_THAT(rig_.Open(), IsOk());
+  EXPECT_EQ(rig_.log().end(), Offset(2));
+}
+
+TEST_P(LogStoreOpenTest, KeepsTheFormatThatItsContentRequires) {
+  Fill();
+  ASSERT_THAT(rig_.Open(), IsOk());
+  EXPECT_EQ(rig_.store().format(), 4);
+  ASSERT_THAT(rig_.store().RequireFormat(4), IsOk());
+  EXPECT_EQ(rig_.disk.ReadFile(format_file()), "4\n");
+  rig_.disk.FailWrites(FaultEnv::Fault::kNoSpace, "EVENTHUB_FORMAT.new");
+  EXPECT_THAT(rig_.store().RequireFormat(5), StatusIs(StatusCode::kResourceExhausted));
+  EXPECT_EQ(rig_.store().format(), 4);
+  rig_.disk.FailWrites(FaultEnv::Fault::kNone);
+  ASSERT_THAT(rig_.store().RequireFormat(5), IsOk());
+  // Durable at once.
+  rig_.disk.Cut();
+  rig_.Close();
+  rig_.disk.Forget();
+  ASSERT_THAT(rig_.Open(), IsOk());
+  EXPECT_EQ(rig_.store().format(), 5);
+  ASSERT_THAT(rig_.store().RequireFormat(4), IsOk());
+  EXPECT_EQ(rig_.disk.ReadFile(format_file()), "5\n");
   EXPECT_EQ(rig_.log().end(), Offset(2));
 }
 

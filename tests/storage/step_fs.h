@@ -23,6 +23,9 @@ class StepFs final : public rocksdb::FileSystemWrapper {
 
   const char* Name() const override { return "StepFs"; }
 
+  // Counts anew: calls it before change number `step` from now on.
+  void Arm(int step) { left_ = step; }
+
   // Returns whether `at_step` was called.
   bool reached() const { return left_ <= 0; }
 

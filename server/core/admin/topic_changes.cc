@@ -40,6 +40,7 @@ absl::Status UpdateTopicTask::Update(CommitBuilder& commit) {
   ASSIGN_OR_RETURN(
       v1::Topic changed,
       ChangedTopicSettings(current, request_.topic(), request_.update_mask(), topics_.limits()));
+  RETURN_IF_ERROR(topics_.RequireFormatFor(changed));
   const uint32_t added = changed.partitions() - current.partitions();
   settings_ = std::make_shared<const v1::Topic>(std::move(changed));
   emptied_ = settings_->retention().none() && !current.retention().none();

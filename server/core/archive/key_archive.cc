@@ -114,6 +114,7 @@ absl::Status KeyArchive::EraseAgain(const std::string& subject_hash, const std::
   }
   const absl::Status erased = CommitChange(writer_, [&](CommitBuilder& commit) {
     keys_.BeginErasure(subject_hash);
+    keys_.NoteTime(erasure.erase_micros, commit);
     for (const std::string& key : destroyed) commit.Delete(Column::kMeta, key);
     commit.Put(Column::kMeta, ErasedSubjectKey(subject_hash), record);
     keys_.NoteChange(KeyRing::PartOf(subject_hash), commit);

@@ -54,18 +54,11 @@ KeyRing::KeyRing(const LogStore& store, MasterKeys masters, size_t keys_in_memor
 
 absl::Status KeyRing::Load() {
   std::string missing;
-  bool used = false;
   RETURN_IF_ERROR(store_.Scan(Column::kMeta, kMasterKeyPrefix,
                               [&](absl::string_view key, absl::string_view /*value*/) {
-                                used = true;
                                 const absl::string_view id = key.substr(kMasterKeyPrefix.size());
                                 if (!masters_.Has(id)) missing = absl::BytesToHexString(id);
                                 return missing.empty();
-                              }));
-  RETURN_IF_ERROR(store_.Scan(Column::kMeta, kErasedSubjectPrefix,
-                              [&](absl::string_view /*key*/, absl::string_view /*value*/) {
-                                used = true;
-                                return false;
                               }));
   RETURN_IF_ERROR(store_.Scan(Column::kMeta, kChangedKeysPrefix,
                               [&](absl::string_view key, absl::string_view /*value*/) {
@@ -75,12 +68,19 @@ absl::Status KeyRing::Load() {
                                 }
                                 return true;
                               }));
+  ASSIGN_OR_RETURN(const std::optional<std::string> last, store_.Get(Column::kMeta, kKeyTimeKey));
+  if (last.has_value()) {
+    if (last->size() != sizeof(uint64_t)) {
+      return absl::DataLossError("the time of the last data key is damaged");
+    }
+    last_micros_ = static_cast<int64_t>(LoadLittle64(last->data()));
+  }
   if (!missing.empty()) {
     return absl::FailedPreconditionError(absl::StrCat(
         "the store has keys of subjects that are wrapped with the master key ", missing,
         ", which is not among those of --erasure_master_key_file or --erasure_master_key_command"));
   }
-  in_use_.store(used, std::memory_order_relaxed);
+  in_use_.store(store_.format() >= LogStore::kSealedDataFormat, std::memory_order_relaxed);
   return absl::OkStatus();
 }
 
@@ -127,9 +127,21 @@ absl::StatusOr<KeyRing::Found> KeyRing::Find(const KeyName& name) {
   return Found{std::move(key)};
 }
 
+int64_t KeyRing::NextTime(CommitBuilder& commit) {
+  NoteTime(std::max(last_micros_ + 1, absl::ToUnixMicros(commit.now())), commit);
+  return last_micros_;
+}
+
+void KeyRing::NoteTime(int64_t micros, CommitBuilder& commit) {
+  last_micros_ = std::max(last_micros_, micros);
+  std::string value;
+  AppendLittle64(&value, static_cast<uint64_t>(last_micros_));
+  commit.Put(Column::kMeta, kKeyTimeKey, value);
+}
+
 void KeyRing::Save(DataKey& key, CommitBuilder& commit) {
   if (key.wrapped.empty()) return;
-  const DataKeyRecord record{absl::ToUnixMicros(commit.now()), std::move(key.wrapped)};
+  const DataKeyRecord record{NextTime(commit), std::move(key.wrapped)};
   key.wrapped.clear();
   commit.Put(Column::kMeta, KeyOfRecord(key.name), record.Encode());
   NoteChange(PartOf(key.name.subject_hash()), commit);

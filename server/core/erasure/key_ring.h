@@ -85,6 +85,12 @@ class KeyRing {
   // May read the disk. DATA_LOSS if the record is damaged. UNAVAILABLE until Confirm.
   absl::StatusOr<Found> Find(const KeyName& name);
 
+  // Commit thread: the time of a new key or of an erasure. Later than the one before, whatever the
+  // clock does: an erasure destroys the keys that are not later.
+  int64_t NextTime(CommitBuilder& commit);
+  // Commit thread: times from now on are later than this one, of another hub.
+  void NoteTime(int64_t micros, CommitBuilder& commit);
+
   // Commit thread: adds the key's record to the commit, unless an earlier one had it.
   void Save(DataKey& key, CommitBuilder& commit);
 
@@ -131,7 +137,9 @@ class KeyRing {
     std::atomic<uint64_t> changes{0};
   };
   std::array<Part, kParts + 1> parts_;
-  bool master_saved_ = false;  // Commit thread only: the present one is recorded as in use.
+  // Commit thread only, after Load.
+  bool master_saved_ = false;  // The present one is recorded as in use.
+  int64_t last_micros_ = 0;    // See NextTime.
 
   mutable Mutex mutex_;
   RecentKeys sealing_ ABSL_GUARDED_BY(mutex_);  // By subject hash.

@@ -120,6 +120,7 @@ absl::Status LogImport::PutTopic(TopicId id, v1::Topic settings) {
   if (v1::Topic before; present.has_value() && before.ParseFromString(*present)) {
     settings.set_partitions(std::max(settings.partitions(), before.partitions()));
   }
+  if (settings.erasable()) RETURN_IF_ERROR(store_->RequireFormat(LogStore::kSealedDataFormat));
   ASSIGN_OR_RETURN(CommitBuilder* const commit, Add(0));
   commit->Put(Column::kMeta, TopicKey(id), EncodeTopicRecord(settings));
   return absl::OkStatus();
@@ -141,6 +142,11 @@ absl::Status LogImport::PutNextTopicId(TopicId id) {
 absl::Status LogImport::PutErasures(const KeyEntries& erasures) {
   for (const auto& [key, value] : erasures) {
     ASSIGN_OR_RETURN(const ErasureRecord erasure, ErasureRecord::Decode(value));
+    ASSIGN_OR_RETURN(const std::optional<std::string> here, store_->Get(Column::kMeta, key));
+    if (here.has_value()) {
+      ASSIGN_OR_RETURN(const ErasureRecord known, ErasureRecord::Decode(*here));
+      if (known.erase_micros > erasure.erase_micros) continue;
+    }
     const std::string prefix = DataKeyPrefix(key.substr(kErasedSubjectPrefix.size()));
     std::vector<std::string> destroyed;
     absl::Status damage;
@@ -156,16 +162,52 @@ absl::Status LogImport::PutErasures(const KeyEntries& erasures) {
     ASSIGN_OR_RETURN(CommitBuilder* const commit, Add(key.size() + value.size()));
     for (const std::string& data_key : destroyed) commit->Delete(Column::kMeta, data_key);
     commit->Put(Column::kMeta, key, value);
+    erased_micros_[key.substr(kErasedSubjectPrefix.size())] = erasure.erase_micros;
+    RETURN_IF_ERROR(NoteKeyTime(erasure.erase_micros));
   }
   return absl::OkStatus();
 }
 
+absl::StatusOr<bool> LogImport::IsDestroyed(absl::string_view subject_hash,
+                                            const DataKeyRecord& key) const {
+  const auto there = erased_micros_.find(subject_hash);
+  if (there != erased_micros_.end() && key.create_micros <= there->second) return true;
+  ASSIGN_OR_RETURN(const std::optional<std::string> here,
+                   store_->Get(Column::kMeta, ErasedSubjectKey(subject_hash)));
+  if (!here.has_value()) return false;
+  ASSIGN_OR_RETURN(const ErasureRecord erasure, ErasureRecord::Decode(*here));
+  return Destroys(erasure, key);
+}
+
+absl::Status LogImport::NoteKeyTime(int64_t micros) {
+  if (micros <= key_micros_) return absl::OkStatus();
+  ASSIGN_OR_RETURN(const std::optional<std::string> present,
+                   store_->Get(Column::kMeta, kKeyTimeKey));
+  if (present.has_value() && present->size() == sizeof(uint64_t)) {
+    micros = std::max(micros, static_cast<int64_t>(LoadLittle64(present->data())));
+  }
+  key_micros_ = micros;
+  std::string value;
+  AppendLittle64(&value, static_cast<uint64_t>(micros));
+  ASSIGN_OR_RETURN(CommitBuilder* const commit, Add(0));
+  commit->Put(Column::kMeta, kKeyTimeKey, value);
+  return absl::OkStatus();
+}
+
 absl::Status LogImport::PutKeys(const KeyEntries& keys) {
+  if (!keys.empty()) RETURN_IF_ERROR(store_->RequireFormat(LogStore::kSealedDataFormat));
   for (const auto& [key, value] : keys) {
     ASSIGN_OR_RETURN(const DataKeyRecord record, DataKeyRecord::Decode(value));
+    const std::string hash = key.substr(kDataKeyPrefix.size(), kSubjectHashBytes);
+    ASSIGN_OR_RETURN(const bool destroyed, IsDestroyed(hash, record));
+    if (destroyed) continue;
+    // What is here is wrapped last.
+    ASSIGN_OR_RETURN(const std::optional<std::string> here, store_->Get(Column::kMeta, key));
+    if (here.has_value()) continue;
     ASSIGN_OR_RETURN(CommitBuilder* const commit, Add(key.size() + value.size()));
     commit->Put(Column::kMeta, key, value);
     commit->Put(Column::kMeta, MasterKeyKey(MasterKeys::IdOf(record.wrapped)), "");
+    RETURN_IF_ERROR(NoteKeyTime(record.create_micros));
   }
   return absl::OkStatus();
 }

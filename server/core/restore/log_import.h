@@ -9,12 +9,14 @@
 #include <utility>
 #include <vector>
 
+#include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "eventhub/v1/admin.pb.h"
 #include "server/core/erasure/key_entries.h"
+#include "server/core/erasure/key_records.h"
 #include "server/core/restore/partition_import.h"
 #include "storage/base/types.h"
 #include "storage/commit_builder.h"
@@ -74,10 +76,10 @@ class LogImport {
   // No topic gets an id below this.
   absl::Status PutNextTopicId(TopicId id);
 
-  // Adds keys of subjects and erasures, as the lake has them (erasure/key_entries.h). Keys that an
-  // erasure destroyed are deleted.
-  absl::Status PutKeys(const KeyEntries& keys);
+  // Adds erasures, and then keys of subjects, as the lake has them (erasure/key_entries.h), without
+  // those that an erasure destroyed, there or here.
   absl::Status PutErasures(const KeyEntries& erasures);
+  absl::Status PutKeys(const KeyEntries& keys);
 
   // Begins to write a partition of a topic that was put. One at a time.
   absl::StatusOr<std::unique_ptr<PartitionImport>> Begin(TopicId id, const v1::Topic& settings,
@@ -103,12 +105,17 @@ class LogImport {
   // full.
   absl::StatusOr<CommitBuilder*> Add(size_t bytes);
   absl::Status Write();
+  // Of a key or an erasure: see KeyRing::NextTime.
+  absl::Status NoteKeyTime(int64_t micros);
+  absl::StatusOr<bool> IsDestroyed(absl::string_view subject_hash, const DataKeyRecord& key) const;
 
   const std::unique_ptr<LogStore> store_;
   const std::string hub_id_;
   const std::string from_;
   const absl::Time now_;
   bool completes_ = false;
+  absl::flat_hash_map<std::string, int64_t> erased_micros_;  // Of subjects, by hash, in the lake.
+  int64_t key_micros_ = 0;
   std::unique_ptr<CommitBuilder> commit_;
   size_t commit_bytes_ = 0;
 };

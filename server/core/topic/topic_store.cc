@@ -36,6 +36,7 @@ absl::StatusOr<std::shared_ptr<Topic>> TopicStore::Add(const v1::Topic& settings
   const std::shared_ptr<Topic> present = catalog_.Find(name);
   const bool exists = present != nullptr && !present->closing();
   if (exists) return TopicExists(name);
+  RETURN_IF_ERROR(RequireFormatFor(settings));
   if (!catalog_.Reserve(name)) return TopicExists(name);
   if (const absl::Status room = Take(CostOf(settings)); !room.ok()) {
     catalog_.Unreserve(name);

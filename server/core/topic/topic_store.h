@@ -33,7 +33,7 @@ class TopicStore {
   using IsFree = std::function<bool(const std::string& name)>;
 
   // The arguments outlive this object.
-  TopicStore(const LogStore& store, TopicCatalog& catalog, TailCache& cache, size_t max_partitions,
+  TopicStore(LogStore& store, TopicCatalog& catalog, TailCache& cache, size_t max_partitions,
              const TopicLimits& limits)
       : store_(store),
         catalog_(catalog),
@@ -65,8 +65,16 @@ class TopicStore {
 
   // Writes a new topic with these settings, which are checked and complete, with the commit. Call
   // TopicCatalog::Add when the commit is done. ALREADY_EXISTS if a topic with that name exists or
-  // is being created. RESOURCE_EXHAUSTED: there are too many partitions.
+  // is being created. RESOURCE_EXHAUSTED: there are too many partitions. Errors of the disk, if
+  // the topic is the first one that may have sealed data.
   absl::StatusOr<std::shared_ptr<Topic>> Add(const v1::Topic& settings, CommitBuilder& commit);
+
+  // Called before a topic gets these settings, which are checked and complete: hubs that do not know
+  // what they mean must refuse the store. Returns an error if that cannot be recorded.
+  absl::Status RequireFormatFor(const v1::Topic& settings) {
+    return settings.erasable() ? store_.RequireFormat(LogStore::kSealedDataFormat)
+                               : absl::OkStatus();
+  }
 
   // Deletes a topic with the commit; the catalog keeps it until TopicCatalog::Remove.
   void Close(Topic& topic, CommitBuilder& commit);
@@ -85,7 +93,7 @@ class TopicStore {
   }
 
  private:
-  const LogStore& store_;
+  LogStore& store_;
   TopicCatalog& catalog_;
   TailCache& cache_;
   const size_t max_partitions_;
