@@ -121,7 +121,6 @@ absl::Status Broker::Start() {
                                            });
     RETURN_IF_ERROR(archives_->Load());
   }
-  erasures_ = std::make_unique<Erasures>(*keys_, *store_, *writer_, admin_log_);
   routes_ = std::make_unique<Routes>(*route_table_, catalog_, *writer_, clock_, admin_log_);
   subscriptions_ = std::make_unique<Subscriptions>(
       *store_, *writer_, clock_, *topic_store_, read_counters_, pending_memory_, request_memory_,
@@ -142,6 +141,9 @@ absl::Status Broker::Start() {
       *store_, *writer_, catalog_, subscriptions_->catalog(), delayed_->table(), admit);
   readers_ = std::make_unique<Readers>(*store_, *writer_, clock_, catalog_, subscriptions_->alarm(),
                                        read_counters_, reader_memory_);
+  erasures_ = std::make_unique<Erasures>(
+      *keys_, *store_, *writer_, catalog_, delayed_->table(), admin_log_,
+      ErasureFacts{options_.erasure_topic, absl::StrCat("/eventhub/", hub_id)});
   links_ = std::make_unique<Links>(*writer_, clock_, catalog_, delayed_->table(), admin_log_,
                                    link_memory_, std::move(hub_id), [this] { return writable(); });
   RETURN_IF_ERROR(links_->Load(*store_));

@@ -21,7 +21,7 @@
 #include "server/core/base/host_shares.h"
 #include "server/core/base/memory_meter.h"
 #include "server/core/delayed/delayed_events.h"
-#include "server/core/erasure/erasures.h"
+#include "server/core/admin/erasures.h"
 #include "server/core/erasure/key_ring.h"
 #include "server/core/erasure/master_keys.h"
 #include "server/core/link/links.h"
@@ -70,6 +70,8 @@ struct BrokerOptions {
   size_t history_bytes = size_t{64} << 20;
   // The keys with which those of subjects are wrapped; none: nothing can be sealed.
   MasterKeys master_keys;
+  // The topic to which erasures of subjects are published; empty: none.
+  std::string erasure_topic;
   // The limits of topics' settings.
   TopicLimits topic_limits{};
   // Unset: nothing is trimmed, expired or checked unless a test does it.
@@ -189,10 +191,10 @@ class Broker {
   std::unique_ptr<LogWriter> writer_;
   std::unique_ptr<KeyArchive> key_archive_;  // Null without a lake.
   std::unique_ptr<Archives> archives_;       // Null without a lake.
-  std::unique_ptr<Erasures> erasures_;
   std::unique_ptr<Routes> routes_;
   std::unique_ptr<Subscriptions> subscriptions_;
   std::unique_ptr<DelayedEvents> delayed_;
+  std::unique_ptr<Erasures> erasures_;
   std::unique_ptr<Links> links_;
   std::unique_ptr<Publishing> publishing_;
   std::unique_ptr<Transactions> transactions_;

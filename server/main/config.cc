@@ -160,6 +160,11 @@ ABSL_FLAG(
     "start once it has sealed data.");
 ABSL_FLAG(std::string, erasure_master_key_command, "",
           "The same, printed by this command, which a shell runs when the hub starts.");
+ABSL_FLAG(
+    std::string, erasure_topic, "",
+    "Publish each erasure to this topic, as an event of the type eventhub.subject.erased with "
+    "the subject as its attribute datasubject, for services that keep data of their own. The "
+    "topic must exist; otherwise nothing is erased. Empty: erasures are recorded only.");
 ABSL_FLAG(std::string, restore_from_lake, "",
           "Do not serve: set up the data directory, which must be empty, from this lake, and exit. "
           "If it is interrupted, start it again. A data directory that is a backup of the hub that "
@@ -442,6 +447,7 @@ absl::StatusOr<Config> ConfigFromFlags() {
   broker.maintenance->compaction_interval = absl::GetFlag(FLAGS_compaction_interval);
   broker.maintenance->retention.producer_expiry = absl::GetFlag(FLAGS_producer_expiry);
   ASSIGN_OR_RETURN(broker.master_keys, MasterKeysFromFlags());
+  broker.erasure_topic = absl::GetFlag(FLAGS_erasure_topic);
   ConfigureLake(server);
   RETURN_IF_ERROR(PlanMemory(server, config.lake_calls));
   return config;

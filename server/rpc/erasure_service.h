@@ -2,7 +2,7 @@
 #pragma once
 
 #include "eventhub/v1/erasure.grpc.pb.h"
-#include "server/core/erasure/erasures.h"
+#include "server/core/admin/erasures.h"
 #include "server/rpc/calls.h"
 #include "server/rpc/unary_service.h"
 #include "storage/base/work_pool.h"

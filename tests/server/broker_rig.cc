@@ -26,7 +26,7 @@ BrokerRig::BrokerRig() : disk(FaultEnv::Medium::kMemory) {}
 absl::Status BrokerRig::Open() {
   BrokerOptions options;
   options.store.directory = disk.directory() + "/hub";
-  options.store.env = disk.env();
+  options.store.env = env != nullptr ? env : disk.env();
   options.tail_cache_bytes = tail_cache_bytes;
   options.max_partitions = max_partitions;
   options.filter_bytes = filter_bytes;
@@ -35,6 +35,7 @@ absl::Status BrokerRig::Open() {
   options.request_bytes = request_bytes;
   options.reader_bytes = reader_bytes;
   options.master_keys = master_keys;
+  options.erasure_topic = erasure_topic;
   options.maintenance = maintenance;
   options.archive = archive;
   if (!real_time) options.clock = &clock;

@@ -21,6 +21,10 @@
 #include "tests/support/fault_env.h"
 #include "tests/support/status_matchers.h"
 
+namespace rocksdb {
+class Env;
+}  // namespace rocksdb
+
 namespace eventhub {
 
 // A status with the code `code` and a detail with the reason `reason`.
@@ -68,7 +72,9 @@ class BrokerRig {
   size_t request_bytes = size_t{128} << 20;
   size_t reader_bytes = size_t{128} << 20;
   std::optional<MaintenanceOptions> maintenance;
+  rocksdb::Env* env = nullptr;            // Null: that of `disk`.
   MasterKeys master_keys;                 // None unless a test sets it.
+  std::string erasure_topic;              // No topic unless a test sets it.
   std::optional<ArchiveOptions> archive;  // No lake unless a test sets it.
   std::function<void(const Caller&, absl::string_view)> on_admin_change = [](const auto&, auto) {};
   // Uses the machine's clock instead of `clock`; leases and delays then end automatically.

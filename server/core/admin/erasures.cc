@@ -1,4 +1,4 @@
-#include "server/core/erasure/erasures.h"
+#include "server/core/admin/erasures.h"
 
 #include <algorithm>
 #include <memory>
@@ -14,6 +14,8 @@
 #include "server/core/base/field_checks.h"
 #include "server/core/base/timestamps.h"
 #include "server/core/erasure/key_records.h"
+#include "server/core/event/event_scanner.h"
+#include "server/core/publish/publish_request.h"
 #include "storage/base/await.h"
 #include "storage/base/status_macros.h"
 #include "storage/commit_task.h"
@@ -24,6 +26,9 @@ namespace {
 
 // The keys that one commit wraps again: each costs the commit thread a look-up.
 constexpr size_t kKeysPerCommit = 256;
+
+// The type of the events that tell of erasures.
+constexpr char kErasureType[] = "eventhub.subject.erased";
 
 // Small changes of the keys, always synced.
 class KeyTask : public CommitTask {
@@ -44,16 +49,23 @@ class KeyTask : public CommitTask {
 
 class EraseTask final : public KeyTask {
  public:
-  EraseTask(KeyRing& keys, std::string subject_hash, ErasureRecord& record, StatusDone done)
+  EraseTask(KeyRing& keys, std::string subject_hash, std::unique_ptr<TopicAppend> fact,
+            ErasureRecord& record, StatusDone done)
       : KeyTask(std::move(done)),
         keys_(keys),
         subject_hash_(std::move(subject_hash)),
+        fact_(std::move(fact)),
         record_(record) {}
 
   void Prepare(CommitBuilder& commit) override {
+    if (fact_ != nullptr) {
+      refused_ = AdmitFact(commit);
+      if (!refused_.ok()) return;
+      ApplyAppend(*fact_, commit);
+    }
     keys_.BeginErasure(subject_hash_);
     begun_ = true;
-    record_.erase_micros = absl::ToUnixMicros(commit.now());
+    record_.erase_micros = keys_.NextTime(commit);
     commit.DeletePrefix(Column::kMeta, DataKeyPrefix(subject_hash_));
     keys_.NoteChange(KeyRing::PartOf(subject_hash_), commit);
     keys_.NoteChange(KeyRing::kErasuresPart, commit);
@@ -62,13 +74,23 @@ class EraseTask final : public KeyTask {
 
   void Done(const absl::Status& status) override {
     if (begun_) keys_.EndErasure(subject_hash_);
-    Finish(OutcomeOf({}, status));
+    const absl::Status outcome = OutcomeOf(refused_, status);
+    if (fact_ != nullptr && outcome.ok()) CountAppend(*fact_);
+    Finish(outcome);
   }
 
  private:
+  absl::Status AdmitFact(const CommitBuilder& commit) {
+    if (fact_->topic->closing()) return TopicNotFound(fact_->topic->name());
+    RETURN_IF_ERROR(AdmitAppend(*fact_, commit));
+    return SettleAppend(*fact_, commit);
+  }
+
   KeyRing& keys_;
   const std::string subject_hash_;
-  ErasureRecord& record_;  // Of the thread that waits.
+  const std::unique_ptr<TopicAppend> fact_;  // Null: the erasure is not published.
+  ErasureRecord& record_;                    // Of the thread that waits.
+  absl::Status refused_;
   bool begun_ = false;
 };
 
@@ -135,19 +157,50 @@ void Erasures::Erase(const Caller& caller, const v1::EraseSubjectRequest& reques
   if (subject.size() > wire::kMaxStringAttributeBytes) {
     return std::move(done)(InvalidField("subject", "has more than 1024 bytes"));
   }
-  std::string hash = HashOfSubject(subject);
   // The log must not have the name.
-  done = admin_log_.NotingParts(
-      caller, absl::StrCat("erased the subject with the hash ", absl::BytesToHexString(hash)),
-      std::move(done));
-  pool_.Post([this, caller, hash = std::move(hash), done = std::move(done)]() mutable {
-    std::move(done)(EraseNow(caller, hash));
+  done = admin_log_.NotingParts(caller,
+                                absl::StrCat("erased the subject with the hash ",
+                                             absl::BytesToHexString(HashOfSubject(subject))),
+                                std::move(done));
+  pool_.Post([this, caller, subject, done = std::move(done)]() mutable {
+    std::move(done)(EraseNow(caller, subject));
   });
 }
 
+absl::StatusOr<std::unique_ptr<TopicAppend>> Erasures::FactOf(
+    const std::string& subject, const std::string& subject_hash) const {
+  if (facts_.topic.empty()) return nullptr;
+  const std::shared_ptr<Topic> topic = topics_.Find(facts_.topic);
+  if (topic == nullptr) {
+    return WithMessage(TopicNotFound(facts_.topic),
+                       absl::StrCat("nothing was erased: the topic ", facts_.topic,
+                                    ", to which erasures are published, does not exist"));
+  }
+  const absl::Time now = delayed_.Now();
+  const std::string hash = absl::BytesToHexString(subject_hash);
+  v1::PublishStreamRequest request;
+  v1::Event& event = *request.add_events();
+  event.set_id(absl::StrCat(hash, "-", absl::ToUnixMicros(now)));
+  event.set_source(facts_.source);
+  event.set_type(kErasureType);
+  event.set_subject(hash);
+  event.set_partition_key(hash);
+  *event.mutable_time() = TimestampOf(now);
+  (*event.mutable_attributes())[std::string(kSubjectAttribute)].set_string(subject);
+  request.set_topic(facts_.topic);
+  ASSIGN_OR_RETURN(const PublishRequest parsed,
+                   ParsePublishRequest(SharedBytes::Own(request.SerializeAsString())));
+  auto fact = std::make_unique<TopicAppend>();
+  ASSIGN_OR_RETURN(fact->publish, CheckPublish(parsed, *topic, delayed_));
+  fact->topic = topic;
+  return fact;
+}
+
 absl::StatusOr<v1::EraseSubjectResponse> Erasures::EraseNow(const Caller& caller,
-                                                            const std::string& subject_hash) {
+                                                            const std::string& subject) {
   RETURN_IF_ERROR(caller.Interruption());
+  const std::string subject_hash = HashOfSubject(subject);
+  ASSIGN_OR_RETURN(std::unique_ptr<TopicAppend> fact, FactOf(subject, subject_hash));
   ErasureRecord record;
   ASSIGN_OR_RETURN(const std::optional<std::string> before,
                    store_.Get(Column::kMeta, ErasedSubjectKey(subject_hash)));
@@ -161,7 +214,8 @@ absl::StatusOr<v1::EraseSubjectResponse> Erasures::EraseNow(const Caller& caller
                                 return true;
                               }));
   RETURN_IF_ERROR(AwaitOutcome([&](StatusDone done) {
-    writer_.Submit(std::make_unique<EraseTask>(keys_, subject_hash, record, std::move(done)));
+    writer_.Submit(
+        std::make_unique<EraseTask>(keys_, subject_hash, std::move(fact), record, std::move(done)));
   }));
   // Also after an earlier call that failed here.
   RETURN_IF_ERROR(store_.Purge(Column::kMeta, DataKeyPrefix(subject_hash)));
