@@ -1,7 +1,9 @@
 #include "server/rpc/server.h"
 
 #include <algorithm>
+#include <functional>
 #include <limits>
+#include <memory>
 #include <optional>
 #include <thread>
 #include <utility>
@@ -67,6 +69,20 @@ constexpr absl::Duration kStalled = absl::Seconds(1);
 
 // A reachable client answers the ping that starts a shutdown within this time.
 constexpr absl::Duration kPingAnswer = absl::Seconds(1);
+
+// A hub that has sealed data waits so long at its start for the lake to say whose data was erased.
+constexpr absl::Duration kLakeAnswer = absl::Seconds(2);
+
+// Until then, sealed data cannot be read, so its readers would have to try again. If the lake does
+// not answer, the archiver goes on asking.
+void AskLake(WorkPool& pool, std::function<absl::Status()> bring) {
+  const auto asked = std::make_shared<absl::Notification>();
+  pool.Post([bring = std::move(bring), asked] {
+    bring().IgnoreError();
+    asked->Notify();
+  });
+  asked->WaitForNotificationWithTimeout(kLakeAnswer);
+}
 
 // A full disk recovers when there is space; a failed store, with a restart.
 HealthService::State HealthOf(const absl::Status& writable) {
@@ -148,7 +164,7 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(ServerOptions options) {
       return archives->BringKeys(*lake);
     };
     services.broker->erasures().SetLake(bring);
-    bring().IgnoreError();  // The archiver tries again.
+    if (services.broker->keys().in_use()) AskLake(services.lake_pool, bring);
   }
   services.hub = std::make_unique<HubService>(
       *services.broker, services.limits,

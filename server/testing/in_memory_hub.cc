@@ -20,6 +20,8 @@ namespace {
 constexpr absl::Duration kShutdownGrace = absl::Seconds(5);
 constexpr absl::Duration kReconnectDelay = absl::Milliseconds(100);
 constexpr size_t kTailCacheBytes = size_t{16} << 20;
+// Its data is not secret.
+constexpr char kMasterKey[] = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 
 // A name that no other hub has. The slashes tell gRPC's name of the target from that of its peer,
 // so that calls know whether they left.
@@ -50,6 +52,7 @@ class InMemoryHub::Impl {
     options.broker.store.directory = "/hub";
     options.broker.store.env = files_.env();
     options.broker.tail_cache_bytes = kTailCacheBytes;
+    options.broker.master_keys = *MasterKeys::Parse(kMasterKey);
     absl::StatusOr<std::unique_ptr<Server>> server = Server::Start(std::move(options));
     if (!server.ok()) {
       std::fprintf(stderr, "the hub in memory cannot start: %s\n",

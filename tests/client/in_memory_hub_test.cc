@@ -11,6 +11,8 @@
 #include "absl/strings/str_cat.h"
 #include "eventhub/admin_client.h"
 #include "eventhub/committer.h"
+#include "eventhub/erasure.h"
+#include "eventhub/erasure_client.h"
 #include "eventhub/error.h"
 #include "eventhub/latest_reader.h"
 #include "eventhub/publisher.h"
@@ -48,20 +50,26 @@ absl::Status Publish(const std::shared_ptr<Connection>& hub, const v1::Event& ev
   return published;
 }
 
-std::vector<std::string> IdsOf(const std::shared_ptr<Connection>& hub, const std::string& topic) {
-  std::vector<std::string> ids;
+std::vector<v1::Event> EventsOf(const std::shared_ptr<Connection>& hub, const std::string& topic) {
+  std::vector<v1::Event> events;
   const auto reader = Reader::Create(hub, {.topic = topic});
   EXPECT_TRUE(reader.ok());
   v1::Event event;
   for (;;) {
     const auto batch = (*reader)->Next(absl::Seconds(30));
     EXPECT_TRUE(batch.ok()) << batch.status();
-    if (!batch.ok() || batch->done()) return ids;
+    if (!batch.ok() || batch->done()) return events;
     for (const ReceivedEvent& received : *batch) {
       EXPECT_TRUE(received.ParseTo(event).ok());
-      ids.push_back(event.id());
+      events.push_back(event);
     }
   }
+}
+
+std::vector<std::string> IdsOf(const std::shared_ptr<Connection>& hub, const std::string& topic) {
+  std::vector<std::string> ids;
+  for (const v1::Event& event : EventsOf(hub, topic)) ids.push_back(event.id());
+  return ids;
 }
 
 // Records the ids of events, with their attempts.
@@ -109,6 +117,24 @@ TEST(InMemoryHubTest, LatestEventsAreLookedUpByKey) {
   EXPECT_NE(latest->run, 0u);
   EXPECT_EQ(GetErrorReason(reader.Get("none").status()), ErrorReason::kKeyNotFound);
   EXPECT_EQ(GetErrorReason(reader.Get("k", 3).status()), ErrorReason::kPartitionNotFound);
+}
+
+TEST(InMemoryHubTest, SubjectsAreErased) {
+  InMemoryHub hub;
+  ASSERT_TRUE(AdminClient(hub.Connect()).CreateTopic({.name = "t", .erasable = true}).ok());
+  v1::Event event = EventOf("1");
+  (*event.mutable_attributes())["datasubject"].set_string("ann");
+  event.set_data("of ann");
+  ASSERT_TRUE(Publish(hub.Connect(), event).ok());
+  hub.Restart();
+  EXPECT_EQ(EventsOf(hub.Connect(), "t").at(0).data(), "of ann");
+  const absl::StatusOr<Erasure> erasure = ErasureClient(hub.Connect()).Erase("ann");
+  ASSERT_TRUE(erasure.ok()) << erasure.status();
+  EXPECT_EQ(erasure->destroyed_keys, 1u);
+  hub.Restart();
+  const std::vector<v1::Event> events = EventsOf(hub.Connect(), "t");
+  EXPECT_EQ(events.at(0).data(), "");
+  EXPECT_TRUE(events.at(0).attributes().contains("dataerased"));
 }
 
 // What look-ups without waiting returned, by number.

@@ -62,6 +62,14 @@ class EraseTest(HubTest):
                             found.append(os.path.join(folder, name))
         return found
 
+    def consumed(self, subscription, count):
+        events = json_lines(self.ok("consume", subscription, f"--limit={count}", "-o", "json"))
+        return {e["id"]: e["data"]["text"] if "data" in e else None for e in events}
+
+    def replayed(self, subscription):
+        self.ok("subscriptions", "replay", subscription, "--from=earliest")
+        return self.consumed(subscription, 4)
+
     def archived(self, topic):
         self.wait_until(lambda: self.hub.describe(topic)["lake"]["lag_events"] == 0)
 
@@ -78,16 +86,24 @@ class EraseTest(HubTest):
         self.archived("t")
         self.wait_until(lambda: self.hub.describe("t")["stats"]["events"] == 0)
         self.assertEqual(self.texts("t"), everything)
+        # So are those that a subscription gets again.
+        self.ok("subscriptions", "create", "again", "--topic=t", "--kind=queue")
+        self.assertEqual(self.replayed("again"), everything)
         self.archived("copy")
         self.assertEqual(self.files_with(b"secret of a"), [])
         self.assertEqual(self.files_with(b"secret of b"), [])
 
+        later = {"specversion": "1.0", "id": "later", "source": "/test", "type": "test",
+                 "datasubject": "ann", "data": {"text": "secret of later"}}
+        self.ok("publish", "t", "--input=json", "--deliver-after=1h",
+                stdin=(json.dumps(later) + "\n").encode())
         counted = {t["topic"]: t for t in self.ok_json("erase", "--subject=ann")["topics"]}
         self.assertEqual(set(counted), {"t", "copy", "clear"})
         self.assertEqual(counted["t"]["sealed_events"], 2)
+        self.assertEqual(counted["t"]["delayed_events"], 1)
         self.assertEqual(counted["clear"]["unsealed_events"], 1)
         result = self.hub.run("erase", "--subject=ann")
-        self.assertRegex(result.out.decode(), r"(?m)^copy +2 +0 +0 +0$")
+        self.assertRegex(result.out.decode(), r"(?m)^copy +2 +0 +0 +0 +0$")
         self.assertIn(b"nothing was erased", result.err)
         self.assertEqual(self.texts("copy"), everything)
         self.assertEqual(self.ok("erasures", "list", "-o", "json"), "")
@@ -99,6 +115,7 @@ class EraseTest(HubTest):
             self.assertIn("dataerased", erased)
             self.assertNotIn("datasealed", erased)
             self.assertEqual(erased["datasubject"], "ann")
+        self.assertEqual(self.replayed("again"), {**everything, "a": None, "c": None})
         self.assertEqual(self.texts("clear"), {"e": "secret of e"})
         self.assertIn("erased the subject with the hash", self.hub.log())
         self.assertNotIn("ann", self.hub.log())
@@ -118,17 +135,13 @@ class EraseTest(HubTest):
             self.ok("subscriptions", "create", name, "--topic=t", "--kind=queue",
                     "--from=earliest")
 
-        def consumed(name):
-            events = json_lines(self.ok("consume", name, "--limit=3", "-o", "json"))
-            return {e["id"]: e["data"]["text"] if "data" in e else None for e in events}
-
         everything = {i: f"secret of {i}" for i in "abc"}
-        self.assertEqual(consumed("memory"), everything)
+        self.assertEqual(self.consumed("memory", 3), everything)
         self.hub.stop()
         self.hub.start()
-        self.assertEqual(consumed("disk"), everything)
+        self.assertEqual(self.consumed("disk", 3), everything)
         self.ok("erase", "--subject=ann", "--yes")
-        self.assertEqual(consumed("late"), {**everything, "a": None})
+        self.assertEqual(self.consumed("late", 3), {**everything, "a": None})
 
     def test_object_with_sealed_data_is_repaired(self):
         self.ok("topics", "create", "t", "--erasable=on")
@@ -166,6 +179,18 @@ class EraseTest(HubTest):
         self.hub.flags[-1] = f"--erasure_master_key_command=echo {NEW_KEY}"
         self.hub.start()
         self.assertEqual(self.texts("t")["a"], "secret of a")
+
+    def test_erasure_is_published(self):
+        self.hub.stop()
+        self.hub.flags.append("--erasure_topic=erasures")
+        self.hub.start()
+        self.assertIn("the topic erasures, to which erasures are published, does not exist",
+                      self.fails(1, "erase", "--subject=ann", "--yes"))
+        self.ok("topics", "create", "erasures")
+        result = self.ok_json("erase", "--subject=ann", "--yes")
+        (event,) = self.read("erasures").values()
+        self.assertEqual((event["type"], event["datasubject"], event["subject"]),
+                         ("eventhub.subject.erased", "ann", result["subject_hash"]))
 
     def test_hub_without_master_keys(self):
         self.hub.stop()

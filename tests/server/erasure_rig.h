@@ -9,7 +9,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "server/core/erasure/erasures.h"
+#include "server/core/admin/erasures.h"
 #include "server/core/erasure/master_keys.h"
 #include "server/core/erasure/open_events.h"
 #include "storage/base/status_macros.h"
@@ -98,6 +98,15 @@ inline absl::StatusOr<v1::Erasure> EraseSubject(BrokerRig& rig, const std::strin
                                 [&](auto response) { outcome.set_value(std::move(response)); });
   ASSIGN_OR_RETURN(const v1::EraseSubjectResponse response, outcome.get_future().get());
   return response.erasure();
+}
+
+// The number of keys that were wrapped again.
+inline absl::StatusOr<uint64_t> RewrapKeys(BrokerRig& rig) {
+  std::promise<absl::StatusOr<v1::RewrapKeysResponse>> outcome;
+  rig.broker().erasures().Rewrap(kTester,
+                                 [&](auto response) { outcome.set_value(std::move(response)); });
+  ASSIGN_OR_RETURN(const v1::RewrapKeysResponse response, outcome.get_future().get());
+  return response.rewrapped_keys();
 }
 
 // The record of the data key of a sealed event, as the store has it; empty if it has none.

@@ -1,6 +1,5 @@
 // Sealing, opening and erasing the data of events about subjects.
 #include <algorithm>
-#include <future>
 #include <map>
 #include <memory>
 #include <string>
@@ -10,14 +9,16 @@
 #include "gmock/gmock.h"
 #include "google/protobuf/util/message_differencer.h"
 #include "gtest/gtest.h"
-#include "server/core/erasure/erasures.h"
+#include "server/core/admin/erasures.h"
 #include "server/core/erasure/key_entries.h"
 #include "server/core/erasure/key_records.h"
 #include "server/core/erasure/master_keys.h"
 #include "server/core/erasure/open_events.h"
 #include "server/core/erasure/sealed_event.h"
 #include "server/core/event/event_scanner.h"
+#include "storage/commit_builder.h"
 #include "storage/key_codec.h"
+#include "storage/log_store.h"
 #include "tests/server/erasure_rig.h"
 #include "tests/server/route_rig.h"
 #include "tests/server/seeded.h"
@@ -233,14 +234,6 @@ class ErasureTest : public testing::Test {
 
   absl::StatusOr<v1::Erasure> Erase(const std::string& subject) {
     return EraseSubject(rig_, subject);
-  }
-
-  absl::StatusOr<uint64_t> Rewrap() {
-    std::promise<absl::StatusOr<v1::RewrapKeysResponse>> outcome;
-    rig_.broker().erasures().Rewrap(kTester,
-                                    [&](auto response) { outcome.set_value(std::move(response)); });
-    ASSIGN_OR_RETURN(const v1::RewrapKeysResponse response, outcome.get_future().get());
-    return response.rewrapped_keys();
   }
 
   // Everything in the files of the store.
@@ -517,13 +510,13 @@ TEST_F(ErasureTest, RewrapsKeysOnly) {
   ASSERT_THAT(Publish({SubjectEvent("a", "ann", "of ann"), SubjectEvent("b", "bob", "of bob")}),
               IsOk());
   const std::vector<std::string> stored = DataIn("t", true);
-  EXPECT_EQ(Rewrap().value(), 0u);
+  EXPECT_EQ(RewrapKeys(rig_).value(), 0u);
   rig_.Close();
   rig_.master_keys = MasterKeysOf(kSecondKey + "\n" + kFirstKey);
   ASSERT_THAT(rig_.Open(), IsOk());
   EXPECT_THAT(DataIn(), ElementsAre("of ann", "of bob"));
-  EXPECT_EQ(Rewrap().value(), 2u);
-  EXPECT_EQ(Rewrap().value(), 0u);
+  EXPECT_EQ(RewrapKeys(rig_).value(), 2u);
+  EXPECT_EQ(RewrapKeys(rig_).value(), 0u);
   rig_.Close();
   rig_.master_keys = MasterKeysOf(kFirstKey);
   EXPECT_THAT(rig_.Open(), StatusIs(StatusCode::kFailedPrecondition));
@@ -554,6 +547,54 @@ TEST_F(ErasureTest, ListsErasures) {
   request.set_page_token("x");
   EXPECT_THAT(rig_.broker().erasures().List(kTester, request),
               Refused(StatusCode::kInvalidArgument, v1::ErrorDetail::REASON_INVALID_FIELD));
+}
+
+TEST_F(ErasureTest, IsPublished) {
+  ASSERT_THAT(Publish({SubjectEvent("a", "ann", "of ann")}), IsOk());
+  rig_.erasure_topic = "erasures";
+  rig_.Reopen();
+  EXPECT_THAT(Erase("ann"),
+              Refused(StatusCode::kNotFound, v1::ErrorDetail::REASON_TOPIC_NOT_FOUND));
+  EXPECT_THAT(DataIn(), ElementsAre("of ann"));
+  ASSERT_THAT(rig_.Create("erasures", 4), IsOk());
+  ASSERT_OK_AND_ASSIGN(const v1::Erasure erasure, Erase("ann"));
+  EXPECT_THAT(DataIn(), ElementsAre(""));
+  rig_.Reopen();
+  const std::vector<v1::Event> published = Read("erasures");
+  ASSERT_EQ(published.size(), 1u);
+  const v1::Event& event = published[0];
+  EXPECT_EQ(event.type(), "eventhub.subject.erased");
+  EXPECT_EQ(event.source(), "/eventhub/" + rig_.broker().links().hub_id());
+  EXPECT_EQ(event.subject(), erasure.subject_hash());
+  EXPECT_EQ(event.partition_key(), erasure.subject_hash());
+  EXPECT_EQ(event.time().seconds(), erasure.erase_time().seconds());
+  EXPECT_EQ(event.attributes().at("datasubject").string(), "ann");
+  EXPECT_EQ(event.data(), "");
+  ASSERT_THAT(Erase("ann"), IsOk());
+  EXPECT_EQ(Read("erasures").size(), 2u);
+}
+
+// A store that has lost its keys, such as one that was restored without them.
+TEST_F(ErasureTest, DataWithoutItsKeyIsNotDelivered) {
+  ASSERT_THAT(Publish({SubjectEvent("a", "ann", "of ann")}), IsOk());
+  rig_.Close();
+  LogStoreOptions options;
+  options.directory = rig_.disk.directory() + "/hub";
+  options.env = rig_.disk.env();
+  {
+    ASSERT_OK_AND_ASSIGN(const std::unique_ptr<LogStore> store, LogStore::Open(options));
+    CommitBuilder commit(*store, rig_.clock.Now(), 0);
+    commit.DeletePrefix(Column::kMeta, kDataKeyPrefix);
+    commit.DeletePrefix(Column::kMeta, kMasterKeyPrefix);
+    ASSERT_THAT(commit.Write(*store), IsOk());
+  }
+  rig_.master_keys = MasterKeys();
+  ASSERT_THAT(rig_.Open(), IsOk());
+  const std::vector<v1::Event> read = Read();
+  ASSERT_EQ(read.size(), 1u);
+  EXPECT_EQ(read[0].data(), "");
+  EXPECT_TRUE(read[0].attributes().contains("datasealed"));
+  EXPECT_FALSE(read[0].attributes().contains("dataerased"));
 }
 
 TEST_F(ErasureTest, LogNamesNoSubject) {

@@ -163,6 +163,27 @@ TEST_F(LakeErasureTest, RestoredBackupDoesNotBringItBack) {
   EXPECT_THAT(DataOf(backup, "t"), ElementsAre("", "of bob", "after"));
 }
 
+// What is erased is decided by time, which goes on if the clock is set back.
+TEST_F(LakeErasureTest, ClockIsSetBack) {
+  ASSERT_THAT(PublishAll(hub_, "t", {SubjectEvent("a", "ann", "before")}), IsOk());
+  ASSERT_THAT(Archive(hub_), IsOk());
+  const std::string before =
+      StoredKeyOf(hub_, ReadEvents(hub_, ReadOf("t"), /*as_stored=*/true)->back());
+  hub_.clock.Jump(-absl::Seconds(20));
+  ASSERT_THAT(EraseSubject(hub_, "ann"), IsOk());
+  EXPECT_THAT(LakeFiles(), Not(HasSubstr(before)));
+  hub_.clock.Jump(-absl::Seconds(20));
+  hub_.Reopen();
+  OpenLake(hub_);
+  ASSERT_THAT(Bring(hub_), IsOk());
+  ASSERT_THAT(PublishAll(hub_, "t", {SubjectEvent("b", "ann", "after")}), IsOk());
+  ASSERT_THAT(Archive(hub_), IsOk());
+  const std::string after =
+      StoredKeyOf(hub_, ReadEvents(hub_, ReadOf("t"), /*as_stored=*/true)->back());
+  EXPECT_THAT(LakeFiles(), HasSubstr(after));
+  EXPECT_THAT(DataOf(hub_, "t"), ElementsAre("", "after"));
+}
+
 TEST_F(LakeErasureTest, LakeThatDoesNotAnswerGetsTheChangesLater) {
   ASSERT_THAT(PublishAll(hub_, "t", {SubjectEvent("a", "ann", "of ann")}), IsOk());
   ASSERT_THAT(Archive(hub_), IsOk());
@@ -180,6 +201,111 @@ TEST_F(LakeErasureTest, LakeThatDoesNotAnswerGetsTheChangesLater) {
   EXPECT_FALSE(hub_.broker().keys().any_changed());
   hub_.Reopen();
   EXPECT_FALSE(hub_.broker().keys().any_changed());
+}
+
+// The lake as it was opened, until one of the calls that concern keys: it fails, before or after it
+// has done what it was asked, and so do all others.
+class BrokenLake final : public ArchiveTarget {
+ public:
+  enum class Fails { kBefore, kAfter };
+
+  BrokenLake(ArchiveTarget& lake, int call, Fails fails)
+      : lake_(lake), left_(call), fails_(fails) {}
+
+  bool reached() const { return left_ <= 0; }
+
+  absl::StatusOr<std::string> Keys(uint32_t part) override {
+    return Do([&] { return lake_.Keys(part); });
+  }
+  absl::StatusOr<std::string> Erasures() override {
+    return Do([&] { return lake_.Erasures(); });
+  }
+  absl::Status KeepKeys(uint32_t part, const std::string& keys, bool purge) override {
+    return Do([&] { return lake_.KeepKeys(part, keys, purge); });
+  }
+  absl::Status KeepErasures(const std::string& erasures) override {
+    return Do([&] { return lake_.KeepErasures(erasures); });
+  }
+
+  absl::StatusOr<uint64_t> NextSequence(const ArchivedTopic& topic) override {
+    return lake_.NextSequence(topic);
+  }
+  absl::StatusOr<std::unique_ptr<Object>> Begin(const ArchivedTopic& topic,
+                                                const stored::ArchiveObject& object) override {
+    return lake_.Begin(topic, object);
+  }
+  absl::Status List(const ArchivedTopic& topic, const stored::ArchiveObject& object) override {
+    return lake_.List(topic, object);
+  }
+  absl::Status KeepOnly(const std::vector<TopicId>& present, TopicId upto) override {
+    return lake_.KeepOnly(present, upto);
+  }
+
+ private:
+  template <typename Call>
+  auto Do(Call call) -> decltype(call()) {
+    const bool breaks = --left_ <= 0;
+    if (left_ == 0 && fails_ == Fails::kAfter) call().IgnoreError();
+    if (breaks) return absl::UnavailableError("no lake");
+    return call();
+  }
+
+  ArchiveTarget& lake_;
+  int left_;
+  const Fails fails_;
+};
+
+// The hub is killed at every step of an erasure that concerns the lake.
+TEST_F(LakeErasureTest, KilledAtEveryStep) {
+  using Fails = BrokenLake::Fails;
+  bool through = false;
+  int subject = 0;
+  for (int call = 1; !through && !HasFatalFailure(); ++call) {
+    ASSERT_LT(call, 30);
+    for (const Fails fails : {Fails::kBefore, Fails::kAfter}) {
+      SCOPED_TRACE(call);
+      const std::string name = "subject " + std::to_string(++subject);
+      ASSERT_THAT(PublishAll(hub_, "t", {SubjectEvent(name, name, "clear")}), IsOk());
+      ASSERT_THAT(Archive(hub_), IsOk());
+      const std::string key =
+          StoredKeyOf(hub_, ReadEvents(hub_, ReadOf("t"), /*as_stored=*/true)->back());
+      ASSERT_THAT(LakeFiles(), HasSubstr(key));
+      hub_.Close();
+      BrokerRig backup;
+      Prepare(backup);
+      CopyHub(backup);
+      ASSERT_THAT(hub_.Open(), IsOk());
+      OpenLake(hub_);
+      ASSERT_THAT(Bring(hub_), IsOk());
+      hub_.clock.Advance(absl::Minutes(1));
+
+      BrokenLake broken(*archive_, call, fails);
+      hub_.broker().erasures().SetLake([&] { return hub_.broker().archives()->BringKeys(broken); });
+      const absl::Status erased = EraseSubject(hub_, name).status();
+      through = !broken.reached();
+      EXPECT_EQ(erased.ok(), through) << erased;
+      hub_.disk.Cut();
+      hub_.Close();
+      hub_.disk.Forget();
+
+      ASSERT_THAT(hub_.Open(), IsOk());
+      OpenLake(hub_);
+      ASSERT_THAT(Bring(hub_), IsOk());
+      EXPECT_EQ(DataOf(hub_, "t").back(), "");
+      EXPECT_THAT(LakeFiles(), Not(HasSubstr(key)));
+      hub_.Close();
+      // Nor does it come back with a backup.
+      backup.clock.Advance(hub_.clock.Now() - backup.clock.Now());
+      ASSERT_THAT(backup.Open(), IsOk());
+      OpenLake(backup);
+      ASSERT_THAT(Bring(backup), IsOk());
+      EXPECT_EQ(DataOf(backup, "t").back(), "");
+      backup.Close();
+      ASSERT_THAT(hub_.Open(), IsOk());
+      OpenLake(hub_);
+      ASSERT_THAT(Bring(hub_), IsOk());
+    }
+  }
 }
 
 TEST_F(LakeErasureTest, LakeHasCiphertextAndHistoryIsOpened) {

@@ -15,7 +15,7 @@ namespace eventhub::client {
 // It is not a fake: topics, subscriptions, transactions, routes, delayed events and errors are
 // those of eventhubd. Only the disk is replaced by memory, and the network by a socket with a
 // random name in Linux's abstract namespace. If the hub cannot start, it ends the program, with the
-// reason on stderr.
+// reason on stderr. It has a master key, so topics may be erasable (erasure.proto).
 //
 // Link eventhub::testing.
 //
