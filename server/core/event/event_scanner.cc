@@ -140,8 +140,11 @@ const char* CheckAttribute(absl::string_view bytes, EventRules rules, SealMarks*
     return "has a name with characters other than a-z and 0-9";
   }
   if (wire::IsReservedName(name)) return "has the name of an attribute that has its own field";
-  marks->subject |= name == kSubjectAttribute;
-  marks->sealed |= name == kSealedAttribute;
+  // Nearly all names are told apart by their first letter.
+  if (name.front() == kSubjectAttribute.front()) {
+    marks->subject |= name == kSubjectAttribute;
+    marks->sealed |= name == kSealedAttribute;
+  }
   return nullptr;
 }
 
