@@ -1,5 +1,7 @@
 // Records of the store: a record that can be read equals the one that would be written; nothing
 // else can be read.
+#include "server/core/erasure/key_entries.h"
+#include "server/core/erasure/key_records.h"
 #include "server/core/publish/delayed_record.h"
 #include "server/core/topic/identities.h"
 #include "server/core/topic/producer_table.h"
@@ -19,8 +21,17 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   FUZZ_CHECK(!count.ok() || eventhub::EncodeDelayedCount(*count) == input);
   const auto identity = eventhub::IdentityRecord::Decode(input);
   FUZZ_CHECK(!identity.ok() || identity->Encode() == input);
+  const auto data_key = eventhub::DataKeyRecord::Decode(input);
+  FUZZ_CHECK(!data_key.ok() || data_key->Encode() == input);
+  const auto erasure = eventhub::ErasureRecord::Decode(input);
+  FUZZ_CHECK(!erasure.ok() || erasure->Encode() == input);
+  const auto keys = eventhub::DecodeKeys(input);  // A key that is there twice counts once.
+  FUZZ_CHECK(!keys.ok() || eventhub::EncodeEntries(*keys).size() <= input.size());
+  const auto erasures = eventhub::DecodeErasures(input);
+  FUZZ_CHECK(!erasures.ok() || eventhub::EncodeEntries(*erasures).size() <= input.size());
   for (const absl::Status& status :
        {header.status(), position.status(), delayed.status(), count.status(), identity.status(),
+        data_key.status(), erasure.status(), keys.status(), erasures.status(),
         eventhub::ProducerTable::TimeOfRecord(input).status()}) {
     FUZZ_CHECK(status.ok() || absl::IsDataLoss(status));
   }

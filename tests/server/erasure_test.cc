@@ -98,14 +98,22 @@ TEST(KeyRecords, AreStoredInThisForm) {
 TEST(SealedEvent, MarkIsTheHashOfNoType) { EXPECT_EQ(HashOfType(""), kSealedMark); }
 
 TEST(KeyEntriesTest, RoundTrip) {
+  const std::string hash(kSubjectHashBytes, 'h');
   const KeyEntries entries = {
-      {"", ""}, {"a", std::string("\0", 1)}, {"b", std::string(70000, 'x')}};
+      {DataKeyKey(hash, std::string(kDataKeyIdBytes, '\0')), ""},
+      {DataKeyKey(hash, std::string(kDataKeyIdBytes, 'i')), std::string(70000, 'x')}};
   const std::string text = EncodeEntries(entries);
-  ASSERT_OK_AND_ASSIGN(const KeyEntries read, DecodeEntries(text));
+  ASSERT_OK_AND_ASSIGN(const KeyEntries read, DecodeKeys(text));
+  EXPECT_THAT(DecodeErasures(text), StatusIs(StatusCode::kDataLoss));
+  EXPECT_THAT(DecodeErasures(EncodeEntries({{ErasedSubjectKey(hash), "v"}})), IsOk());
+  for (const char* key : {"", "x", "y"}) {
+    EXPECT_THAT(DecodeKeys(EncodeEntries({{key, "v"}})), StatusIs(StatusCode::kDataLoss)) << key;
+    EXPECT_THAT(DecodeErasures(EncodeEntries({{key, "v"}})), StatusIs(StatusCode::kDataLoss));
+  }
   EXPECT_EQ(read, entries);
   EXPECT_EQ(EncodeEntries({{"k", "v"}}), std::string("\1\0\0\0k\1\0\0\0v", 10));
   for (const size_t size : {size_t{1}, size_t{7}, size_t{9}, text.size() - 1}) {
-    EXPECT_THAT(DecodeEntries(text.substr(0, size)), StatusIs(StatusCode::kDataLoss)) << size;
+    EXPECT_THAT(DecodeKeys(text.substr(0, size)), StatusIs(StatusCode::kDataLoss)) << size;
   }
 }
 

@@ -88,7 +88,7 @@ absl::Status KeyArchive::Bring(ArchiveTarget& lake) {
 
 absl::Status KeyArchive::Agree(ArchiveTarget& lake) {
   ASSIGN_OR_RETURN(const std::string text, lake.Erasures());
-  ASSIGN_OR_RETURN(const KeyEntries erasures, DecodeEntries(text));
+  ASSIGN_OR_RETURN(const KeyEntries erasures, DecodeErasures(text));
   bool erased = keys_.changed(KeyRing::kErasuresPart);  // Before a crash.
   for (const auto& [key, record] : erasures) {
     ASSIGN_OR_RETURN(const std::optional<std::string> here, store_.Get(Column::kMeta, key));
@@ -126,7 +126,7 @@ absl::Status KeyArchive::EraseAgain(const std::string& subject_hash, const std::
 
 absl::Status KeyArchive::BringErasures(ArchiveTarget& lake) {
   ASSIGN_OR_RETURN(const std::string text, lake.Erasures());
-  ASSIGN_OR_RETURN(KeyEntries entries, DecodeEntries(text));
+  ASSIGN_OR_RETURN(KeyEntries entries, DecodeErasures(text));
   ASSIGN_OR_RETURN(KeyEntries here, EntriesUnder(store_, std::string(kErasedSubjectPrefix)));
   for (auto& [key, record] : here) {
     const auto there = entries.find(key);
@@ -141,7 +141,7 @@ absl::Status KeyArchive::BringErasures(ArchiveTarget& lake) {
 
 absl::Status KeyArchive::BringPart(ArchiveTarget& lake, uint32_t part, bool purge) {
   ASSIGN_OR_RETURN(const std::string text, lake.Keys(part));
-  ASSIGN_OR_RETURN(KeyEntries entries, DecodeEntries(text));
+  ASSIGN_OR_RETURN(KeyEntries entries, DecodeKeys(text));
   // The lake may have keys that an older copy of the store lacks; what is here is wrapped last.
   std::string prefix(kDataKeyPrefix);
   prefix.push_back(static_cast<char>(part));

@@ -1,7 +1,9 @@
 #include "server/core/erasure/key_entries.h"
 
+#include <cstddef>
 #include <cstdint>
 
+#include "absl/strings/match.h"
 #include "storage/key_codec.h"
 
 namespace eventhub {
@@ -23,6 +25,22 @@ bool TakeSized(absl::string_view* rest, std::string* bytes) {
   return true;
 }
 
+// The keys begin with `prefix`, and have `key_bytes` bytes.
+absl::StatusOr<KeyEntries> DecodeEntries(absl::string_view text, absl::string_view prefix,
+                                         size_t key_bytes) {
+  KeyEntries entries;
+  std::string key;
+  std::string value;
+  while (!text.empty()) {
+    if (!TakeSized(&text, &key) || !TakeSized(&text, &value) || key.size() != key_bytes ||
+        !absl::StartsWith(key, prefix)) {
+      return absl::DataLossError("the keys in the lake are damaged");
+    }
+    entries[key] = value;
+  }
+  return entries;
+}
+
 }  // namespace
 
 std::string EncodeEntries(const KeyEntries& entries) {
@@ -34,17 +52,13 @@ std::string EncodeEntries(const KeyEntries& entries) {
   return text;
 }
 
-absl::StatusOr<KeyEntries> DecodeEntries(absl::string_view text) {
-  KeyEntries entries;
-  std::string key;
-  std::string value;
-  while (!text.empty()) {
-    if (!TakeSized(&text, &key) || !TakeSized(&text, &value)) {
-      return absl::DataLossError("the keys in the lake are damaged");
-    }
-    entries[key] = value;
-  }
-  return entries;
+absl::StatusOr<KeyEntries> DecodeKeys(absl::string_view text) {
+  return DecodeEntries(text, kDataKeyPrefix,
+                       kDataKeyPrefix.size() + kSubjectHashBytes + kDataKeyIdBytes);
+}
+
+absl::StatusOr<KeyEntries> DecodeErasures(absl::string_view text) {
+  return DecodeEntries(text, kErasedSubjectPrefix, kErasedSubjectPrefix.size() + kSubjectHashBytes);
 }
 
 }  // namespace eventhub

@@ -15,7 +15,9 @@ using KeyEntries = std::map<std::string, std::string, std::less<>>;
 
 std::string EncodeEntries(const KeyEntries& entries);
 
-// DATA_LOSS if the text was not made by EncodeEntries.
-absl::StatusOr<KeyEntries> DecodeEntries(absl::string_view text);
+// DATA_LOSS if the text was not made by EncodeEntries, of entries with the keys of DataKeyKey or
+// ErasedSubjectKey. Their values may be anything.
+absl::StatusOr<KeyEntries> DecodeKeys(absl::string_view text);
+absl::StatusOr<KeyEntries> DecodeErasures(absl::string_view text);
 
 }  // namespace eventhub

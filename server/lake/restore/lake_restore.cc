@@ -204,11 +204,11 @@ class Restore {
 
   absl::Status ImportKeys(LogImport& import) const {
     ASSIGN_OR_RETURN(const std::string erasures, lake::ReadErasures(*store_));
-    ASSIGN_OR_RETURN(const KeyEntries erased, DecodeEntries(erasures));
+    ASSIGN_OR_RETURN(const KeyEntries erased, DecodeErasures(erasures));
     RETURN_IF_ERROR(import.PutErasures(erased));
     for (uint32_t part = 0; part < lake::kKeyParts; ++part) {
       ASSIGN_OR_RETURN(const std::string text, lake::ReadKeys(*store_, part));
-      ASSIGN_OR_RETURN(const KeyEntries keys, DecodeEntries(text));
+      ASSIGN_OR_RETURN(const KeyEntries keys, DecodeKeys(text));
       RETURN_IF_ERROR(import.PutKeys(keys));
     }
     return absl::OkStatus();
