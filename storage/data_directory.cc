@@ -152,9 +152,9 @@ absl::StatusOr<std::optional<int>> DataDirectory::CheckFormat() const {
 absl::Status DataDirectory::WriteFormat(int format) const {
   const std::string file = path_ + kFormatFile;
   const std::string temporary = file + ".new";
-  RETURN_IF_ERROR(FromRocksDb(rocksdb::WriteStringToFile(env_, absl::StrCat(format, "\n"),
-                                                         temporary, /*should_sync=*/true),
-                              absl::StrCat("write ", temporary)));
+  RETURN_IF_ERROR(FromRocksDb(
+      rocksdb::WriteStringToFile(env_, absl::StrCat(format, "\n"), temporary, /*should_sync=*/true),
+      absl::StrCat("write ", temporary)));
   RETURN_IF_ERROR(FromRocksDb(env_->RenameFile(temporary, file), absl::StrCat("rename to ", file)));
   return Sync();
 }

@@ -39,8 +39,8 @@ class DataDirectory {
   // before it, the next start upgrades the directory again.
   absl::Status FinishUpgrade();
 
-  // What a new directory has, and an older one is upgraded to; and the greatest that this hub knows.
-  // Formats between them are required by what only some stores have.
+  // What a new directory has, and an older one is upgraded to; and the greatest that this hub
+  // knows. Formats between them are required by what only some stores have.
   static constexpr int kFormat = 4;
   static constexpr int kNewestFormat = 5;
 

@@ -120,9 +120,9 @@ class LogStore {
 
   // The format of the directory. Not during RequireFormat.
   int format() const;
-  // Records durably that hubs that do not know this format must not open the store, before something
-  // is written that they would treat wrongly. Blocks on the disk the first time. Only the thread
-  // that writes may call it.
+  // Records durably that hubs that do not know this format must not open the store, before
+  // something is written that they would treat wrongly. Blocks on the disk the first time. Only the
+  // thread that writes may call it.
   absl::Status RequireFormat(int format);
 
   // Writes the batch to the operating system, all or nothing. After an error the contents of the

@@ -63,7 +63,9 @@ class Eraser {
       const bool erased = at->second.data().empty();
       EXPECT_EQ(erased, at->second.attributes().contains("dataerased")) << id;
       EXPECT_FALSE(at->second.attributes().contains("datasealed")) << id;
-      if (!erased) EXPECT_EQ(at->second.data(), ClearDataOf(id));
+      if (!erased) {
+        EXPECT_EQ(at->second.data(), ClearDataOf(id));
+      }
       const bool in_doubt = !event.erased && doubtful_ == event.subject;
       if (in_doubt) {
         outcomes.insert(erased);

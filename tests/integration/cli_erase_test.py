@@ -93,10 +93,8 @@ class EraseTest(HubTest):
         self.assertEqual(self.files_with(b"secret of a"), [])
         self.assertEqual(self.files_with(b"secret of b"), [])
 
-        later = {"specversion": "1.0", "id": "later", "source": "/test", "type": "test",
-                 "datasubject": "ann", "data": {"text": "secret of later"}}
-        self.ok("publish", "t", "--input=json", "--deliver-after=1h",
-                stdin=(json.dumps(later) + "\n").encode())
+        self.ok("publish", "t", "--attribute=datasubject=ann", "--deliver-after=1h",
+                stdin=b"secret of later")
         counted = {t["topic"]: t for t in self.ok_json("erase", "--subject=ann")["topics"]}
         self.assertEqual(set(counted), {"t", "copy", "clear"})
         self.assertEqual(counted["t"]["sealed_events"], 2)

@@ -132,7 +132,9 @@ TEST_F(ErasureStepsTest, MasterKeyIsNeededUntilAllKeysAreWrappedAgain) {
       ASSERT_THAT(rig.Open(), IsOk());
       EXPECT_THAT(DataOf(rig, "t"), ElementsAre("of ann", "of bob"));
     }
-    if (outcome.ok()) EXPECT_FALSE(KeyIsInFiles(rig, wrapped_));
+    if (outcome.ok()) {
+      EXPECT_FALSE(KeyIsInFiles(rig, wrapped_));
+    }
   };
   AtEveryStep([](BrokerRig& rig) { return RewrapKeys(rig).status(); }, check);
   EXPECT_TRUE(kStride > 1 || refused);

@@ -69,8 +69,8 @@ class TopicStore {
   // the topic is the first one that may have sealed data.
   absl::StatusOr<std::shared_ptr<Topic>> Add(const v1::Topic& settings, CommitBuilder& commit);
 
-  // Called before a topic gets these settings, which are checked and complete: hubs that do not know
-  // what they mean must refuse the store. Returns an error if that cannot be recorded.
+  // Called before a topic gets these settings, which are checked and complete: hubs that do not
+  // know what they mean must refuse the store. Returns an error if that cannot be recorded.
   absl::Status RequireFormatFor(const v1::Topic& settings) {
     return settings.erasable() ? store_.RequireFormat(LogStore::kSealedDataFormat)
                                : absl::OkStatus();
