@@ -1,6 +1,7 @@
 #include "server/core/admin/erasures.h"
 
 #include <algorithm>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -9,6 +10,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
+#include "absl/types/span.h"
 #include "proto/wire/event_rules.h"
 #include "server/core/base/errors.h"
 #include "server/core/base/field_checks.h"
@@ -56,6 +58,19 @@ class EraseTask final : public KeyTask {
         subject_hash_(std::move(subject_hash)),
         fact_(std::move(fact)),
         record_(record) {}
+
+  Readiness readiness() override {
+    return fact_ == nullptr || PlansAreCurrent(absl::MakeConstSpan(fact_.get(), 1))
+               ? Readiness::kReady
+               : Readiness::kOutdated;
+  }
+  void Renew() override { RenewPlan(*fact_); }
+  void BeginRenewal() override { eventhub::BeginRenewal(absl::MakeSpan(fact_.get(), 1)); }
+  void EndRenewal() override { eventhub::EndRenewal(absl::MakeSpan(fact_.get(), 1)); }
+  void Refuse() override { refused_ = ShuttingDown(kShutdownRetry); }
+  uint64_t renewal_lane() const override {
+    return fact_ == nullptr ? 0 : fact_->topic->id().value();
+  }
 
   void Prepare(CommitBuilder& commit) override {
     if (fact_ != nullptr) {
@@ -191,7 +206,7 @@ absl::StatusOr<std::unique_ptr<TopicAppend>> Erasures::FactOf(
   ASSIGN_OR_RETURN(const PublishRequest parsed,
                    ParsePublishRequest(SharedBytes::Own(request.SerializeAsString())));
   auto fact = std::make_unique<TopicAppend>();
-  ASSIGN_OR_RETURN(fact->publish, CheckPublish(parsed, *topic, delayed_));
+  ASSIGN_OR_RETURN(fact->publish, CheckPublish(parsed, *topic, delayed_, /*budget=*/nullptr));
   fact->topic = topic;
   return fact;
 }
