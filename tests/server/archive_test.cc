@@ -13,6 +13,7 @@
 #include "storage/base/status_macros.h"
 #include "tests/server/broker_rig.h"
 #include "tests/server/fake_lake.h"
+#include "tests/server/retention_probe.h"
 #include "tests/support/caller.h"
 #include "tests/support/eventually.h"
 
@@ -38,16 +39,7 @@ class ArchiveTest : public testing::Test {
     rig_.maintenance->disk_check_interval = kStep;
     rig_.maintenance->retention.archive_lag.bytes = 10'000;
     ASSERT_THAT(rig_.Open(), IsOk());
-    Probe();
-  }
-
-  // Trimmed last in each pass, so its trim shows that a pass is complete. It is not archived.
-  void Probe() {
-    v1::Topic probe;
-    probe.set_name("zz-probe");
-    probe.mutable_retention()->mutable_max_age()->set_seconds(1);
-    probe.set_archive(false);
-    ASSERT_THAT(rig_.Create(probe), IsOk());
+    probe_.Create();
   }
 
   v1::Topic Create(int64_t max_age_seconds, uint32_t partitions = 1) {
@@ -60,14 +52,7 @@ class ArchiveTest : public testing::Test {
   }
 
   // Advances time, by at least 2 s, and waits until all limits have been applied.
-  void Pass(absl::Duration time) {
-    ASSERT_THAT(rig_.Publish("zz-probe", {"probe"}), IsOk());
-    rig_.clock.Advance(time);
-    ASSERT_TRUE(Eventually([&] {
-      const v1::PartitionInfo probe = rig_.Describe("zz-probe");
-      return probe.start_offset() == probe.end_offset();
-    }));
-  }
+  void Pass(absl::Duration time) { probe_.Pass(time); }
 
   Archives& archives() { return *rig_.broker().archives(); }
 
@@ -114,6 +99,7 @@ class ArchiveTest : public testing::Test {
   static constexpr uint32_t kTopicId = 2;
 
   BrokerRig rig_;
+  RetentionProbe probe_{rig_};
   FakeLake lake_;
 };
 

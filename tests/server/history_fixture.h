@@ -19,10 +19,10 @@
 #include "storage/base/status_macros.h"
 #include "storage/base/work_pool.h"
 #include "tests/lake/memory_store.h"
+#include "tests/server/retention_probe.h"
 #include "tests/server/seeded.h"
 #include "tests/server/subscription_rig.h"
 #include "tests/support/caller.h"
-#include "tests/support/eventually.h"
 
 namespace eventhub {
 
@@ -140,12 +140,7 @@ class HistoryFixture : public SeededTest {
     rig_.maintenance->retention.archive_lag.bytes = uint64_t{1} << 40;
     rig_.tail_cache_bytes = 20'000;
     OpenHub();
-    // Trimmed last in each pass, so its trim shows that a pass is complete.
-    v1::Topic probe;
-    probe.set_name("zz-probe");
-    probe.mutable_retention()->mutable_max_age()->set_seconds(1);
-    probe.set_archive(false);
-    ASSERT_THAT(rig_.Create(probe), IsOk());
+    probe_.Create();
   }
   void TearDown() override { CloseHub(); }
 
@@ -206,14 +201,7 @@ class HistoryFixture : public SeededTest {
   }
 
   // Advances time, by at least 2 s, and waits until retention has been applied.
-  void Pass(absl::Duration time) {
-    ASSERT_THAT(rig_.Publish("zz-probe", {"probe"}), IsOk());
-    rig_.clock.Advance(time);
-    ASSERT_TRUE(Eventually([&] {
-      const v1::PartitionInfo probe = rig_.Describe("zz-probe");
-      return probe.start_offset() == probe.end_offset();
-    }));
-  }
+  void Pass(absl::Duration time) { probe_.Pass(time); }
 
   // The events are in the lake only.
   void Bury(const std::string& name = "t") {
@@ -223,6 +211,7 @@ class HistoryFixture : public SeededTest {
   }
 
   SubscriptionRig rig_;
+  RetentionProbe probe_{rig_};
   Mutex store_mutex_;
   lake::MemoryStore store_;
   std::unique_ptr<LakeArchive> archive_;

@@ -18,6 +18,7 @@
 #include "server/core/base/timestamps.h"
 #include "server/core/subscription/dispatch/history_reads.h"
 #include "tests/server/history_fixture.h"
+#include "tests/support/eventually.h"
 
 namespace eventhub {
 namespace {

@@ -15,6 +15,7 @@
 #include "gtest/gtest.h"
 #include "proto/wire/event_rules.h"
 #include "tests/server/broker_rig.h"
+#include "tests/server/retention_probe.h"
 #include "tests/support/caller.h"
 #include "tests/support/env_number.h"
 #include "tests/support/eventually.h"
@@ -292,8 +293,7 @@ class ModelTest : public testing::Test {
 
   // Time passes, and meanwhile the broker may be closed, or the power lost.
   void PassTime() {
-    // Trimmed last in each pass, so its trim shows that the pass is complete.
-    ASSERT_THAT(rig_.Publish("zz-probe", {"probe"}), IsOk());
+    probe_.Publish();
     const uint64_t fate = Below(4);
     if (fate == 0) rig_.disk.Cut();
     if (fate < 2) rig_.Close();
@@ -303,10 +303,7 @@ class ModelTest : public testing::Test {
       rig_.tail_cache_bytes = std::vector<size_t>{0, 10'000, 1 << 20}[Below(3)];
       ASSERT_THAT(rig_.Open(), IsOk());
     }
-    ASSERT_TRUE(Eventually([&] {
-      const v1::PartitionInfo probe = rig_.Describe("zz-probe");
-      return probe.start_offset() == probe.end_offset();
-    }));
+    ASSERT_TRUE(Eventually([&] { return probe_.IsTrimmed(); }));
     for (auto& [name, topic] : topics_) topic.ApplyRetention(rig_.clock.Now());
     Compare();
   }
@@ -340,6 +337,7 @@ class ModelTest : public testing::Test {
   const uint64_t seed_;
   std::mt19937_64 random_;
   BrokerRig rig_;
+  RetentionProbe probe_{rig_};
   std::map<std::string, ModelTopic> topics_;
   uint64_t next_id_ = 0;
 };
@@ -348,10 +346,7 @@ TEST_F(ModelTest, BrokerMatchesModel) {
   const uint64_t steps = EnvNumber("EVENTHUB_TEST_STEPS", 800);
   std::cout << "EVENTHUB_TEST_SEED=" << seed_ << " EVENTHUB_TEST_STEPS=" << steps << std::endl;
   ASSERT_THAT(rig_.Open(), IsOk());
-  v1::Topic probe;
-  probe.set_name("zz-probe");
-  probe.mutable_retention()->mutable_max_age()->set_seconds(1);
-  ASSERT_THAT(rig_.Create(probe), IsOk());
+  probe_.Create();
   for (uint64_t i = 0; i < steps && !HasFailure(); ++i) {
     SCOPED_TRACE(absl::StrCat("seed ", seed_, ", step ", i));
     Step();

@@ -11,6 +11,7 @@
 #include "storage/key_codec.h"
 #include "storage/partition_log.h"
 #include "tests/server/broker_rig.h"
+#include "tests/server/retention_probe.h"
 #include "tests/support/caller.h"
 #include "tests/support/eventually.h"
 
@@ -35,11 +36,7 @@ class RetentionTest : public testing::Test {
     rig_.maintenance->retention.producer_expiry = absl::Hours(1);
     rig_.maintenance->retention.reclaim_bytes = 1 << 20;
     ASSERT_THAT(rig_.Open(), IsOk());
-    // Trimmed last in each pass, so its trim shows that a pass is complete.
-    v1::Topic probe;
-    probe.set_name("zz-probe");
-    probe.mutable_retention()->mutable_max_age()->set_seconds(1);
-    ASSERT_THAT(rig_.Create(probe), IsOk());
+    probe_.Create();
   }
 
   v1::Topic Create(uint32_t partitions, int64_t max_age_seconds, uint64_t max_bytes) {
@@ -55,18 +52,12 @@ class RetentionTest : public testing::Test {
   }
 
   // Advances time, by at least 2 s, and waits until all limits have been applied.
-  void Pass(absl::Duration time) {
-    ASSERT_THAT(rig_.Publish("zz-probe", {"probe"}), IsOk());
-    rig_.clock.Advance(time);
-    ASSERT_TRUE(Eventually([&] {
-      const v1::PartitionInfo probe = rig_.Describe("zz-probe");
-      return probe.start_offset() == probe.end_offset();
-    }));
-  }
+  void Pass(absl::Duration time) { probe_.Pass(time); }
 
   int64_t Start(uint32_t partition = 0) { return rig_.Describe("t", partition).start_offset(); }
 
   BrokerRig rig_;
+  RetentionProbe probe_{rig_};
 };
 
 TEST_F(RetentionTest, TrimsByAge) {
@@ -264,7 +255,7 @@ TEST_F(ClockJumpTest, JumpDeletesNothing) {
   // Several passes of retention run.
   for (int i = 0; i < 20; ++i) {
     rig_.clock.Advance(absl::Minutes(1));
-    ASSERT_THAT(rig_.Publish("zz-probe", {"a"}), IsOk());
+    probe_.Publish();
   }
   EXPECT_EQ(Start(), 0);
   rig_.clock.Jump(-kDecade);
@@ -292,7 +283,7 @@ TEST_F(ClockJumpTest, EventsAgeAfterClockWasSetBack) {
   rig_.clock.Jump(kDecade);
   EXPECT_EQ(rig_.broker().ConfirmClock(kTester), rig_.clock.Now());
   ASSERT_THAT(rig_.Publish("t", {"a"}), IsOk());
-  ASSERT_THAT(rig_.Publish("zz-probe", {"a"}), IsOk());
+  probe_.Publish();
   rig_.clock.Jump(-kDecade);
   EXPECT_EQ(rig_.broker().ConfirmClock(kTester), rig_.clock.Now());
   ASSERT_THAT(rig_.Publish("t", {"b"}), IsOk());
@@ -301,11 +292,10 @@ TEST_F(ClockJumpTest, EventsAgeAfterClockWasSetBack) {
   // The probe has a maximum age of one second and is trimmed last, so it is trimmed in the second
   // pass at the earliest.
   const auto await_passes = [&] {
-    ASSERT_THAT(rig_.Publish("zz-probe", {"probe"}), IsOk());
+    probe_.Publish();
     ASSERT_TRUE(Eventually([&] {
       rig_.clock.Advance(absl::Seconds(2));
-      const v1::PartitionInfo probe = rig_.Describe("zz-probe");
-      return probe.start_offset() == probe.end_offset();
+      return probe_.IsTrimmed();
     }));
   };
   await_passes();

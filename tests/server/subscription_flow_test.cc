@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/server/retention_probe.h"
 #include "tests/server/subscription_rig.h"
 #include "tests/support/eventually.h"
 #include "tests/support/sanitizers.h"
@@ -257,7 +258,6 @@ TEST_F(SubscriptionFlowTest, NewRetryPolicyAppliesToLaterNacks) {
 
 class KeepUntilAckedTest : public SubscriptionFlowTest {
  protected:
-  // Two topics with the same limit, trimmed one after the other; the second does not wait for acks.
   void SetUpKept(uint64_t max_bytes) {
     v1::Topic topic;
     topic.set_name("t");
@@ -265,9 +265,7 @@ class KeepUntilAckedTest : public SubscriptionFlowTest {
     topic.mutable_retention()->set_keep_until_acked(true);
     topic.mutable_retention()->set_keep_until_acked_max_bytes(max_bytes);
     ASSERT_THAT(rig_.Create(topic), IsOk());
-    topic.set_name("zz-probe");
-    topic.mutable_retention()->set_keep_until_acked(false);
-    ASSERT_THAT(rig_.Create(topic), IsOk());
+    probe_.Create();
     ASSERT_THAT(rig_.Subscribe(Queue()), IsOk());
   }
 
@@ -280,14 +278,11 @@ class KeepUntilAckedTest : public SubscriptionFlowTest {
 
   // Waits for a complete pass of retention.
   void TrimAll() {
-    ASSERT_THAT(rig_.Publish("zz-probe", {"probe"}), IsOk());
-    rig_.clock.Advance(absl::Minutes(2));
-    ASSERT_TRUE(Eventually([&] {
-      const v1::PartitionInfo probe = rig_.Describe("zz-probe");
-      return probe.start_offset() == probe.end_offset();
-    }));
+    probe_.Pass(absl::Minutes(2));
     rig_.subscriptions().RunDue();
   }
+
+  RetentionProbe probe_{rig_};
 };
 
 TEST_F(KeepUntilAckedTest, RetainsUnackedEvents) {
