@@ -34,29 +34,35 @@ libdir=$(dirname "$(find "$work/prefix" -name eventhub.pc)")
 # As many words as pkg-config prints. It finds the prefix by itself, wherever that was moved to.
 mv "$work/prefix" "$work/moved"
 export PKG_CONFIG_PATH="${libdir/$work\/prefix/$work\/moved}"
+# link PROGRAM MODULE...: what the CMake package compiled, linked as pkg-config says.
+link() {
+  local program=$1 libs
+  shift
+  [[ " $(pkg-config --cflags "$@") " == *" -I$(pkg-config --variable=includedir eventhub) "* ]] || {
+    echo "pkg-config --cflags $* is $(pkg-config --cflags "$@")"
+    exit 1
+  }
+  read -ra libs <<<"$(pkg-config --libs "$@" "${packages[@]}")"
+  "$cxx" "$work/cmake/CMakeFiles/$program.dir/$program.cc.o" -o "$work/$program" "${libs[@]}"
+}
+packages=()
+
 read -ra compile <<<"$(pkg-config --cflags eventhub)"
-read -ra link <<<"$(pkg-config --libs eventhub)"
-"$cxx" -std=c++20 "${compile[@]}" "$here/outside.cc" -o "$work/outside" "${link[@]}"
+read -ra libs <<<"$(pkg-config --libs eventhub)"
+"$cxx" -std=c++20 "${compile[@]}" "$here/outside.cc" -o "$work/outside" "${libs[@]}"
 "$work/outside"
 
-read -ra compile <<<"$(pkg-config --cflags eventhub-outbox)"
-read -ra link <<<"$(pkg-config --libs eventhub-outbox)"
-"$cxx" -std=c++20 "${compile[@]}" "$here/outside_outbox.cc" -o "$work/outside_outbox" "${link[@]}"
+link outside_outbox eventhub-outbox
 "$work/outside_outbox" "$work/another_outbox"
 
-read -ra compile <<<"$(pkg-config --cflags eventhub-outbox-{postgres,sqlite})"
-read -ra link <<<"$(pkg-config --libs eventhub-outbox-{postgres,sqlite})"
-"$cxx" -std=c++20 "${compile[@]}" "$here/outside_relay.cc" -o "$work/outside_relay" "${link[@]}"
+link outside_relay eventhub-outbox-{postgres,sqlite}
 "$work/outside_relay" "$work/another_relay.db"
 
-read -ra compile <<<"$(pkg-config --cflags eventhub-processor-{postgres,prometheus,rocksdb,sqlite})"
-read -ra link <<<"$(pkg-config --libs eventhub-processor-{postgres,prometheus,rocksdb,sqlite})"
-"$cxx" -std=c++20 "${compile[@]}" "$here/outside_view.cc" -o "$work/outside_view" "${link[@]}"
+link outside_view eventhub-processor-{postgres,prometheus,rocksdb,sqlite}
 "$work/outside_view" "$work/another_view"
 
-read -ra compile <<<"$(pkg-config --cflags eventhub-testing gtest_main gmock)"
-read -ra link <<<"$(pkg-config --libs eventhub-testing gtest_main gmock)"
-"$cxx" -std=c++20 "${compile[@]}" "$here/outside_test.cc" -o "$work/outside_test" "${link[@]}"
+packages=(gtest_main gmock)
+link outside_test eventhub-testing
 "$work/outside_test"
 
 echo "== the contract"
