@@ -1,12 +1,10 @@
 # The headers that most files include are read once for each set below instead of once for each compilation. A
 # precompiled header hides missing includes: tests/standalone.py compiles each file without it.
 
-# list_targets(DIRECTORY RESULT): the targets of a directory and of those below it, except
-# fuzz targets, which are instrumented otherwise.
+# list_targets(DIRECTORY RESULT): the targets of a directory and of those below it.
 function(list_targets directory result)
   get_property(targets DIRECTORY ${directory} PROPERTY BUILDSYSTEM_TARGETS)
   get_property(below DIRECTORY ${directory} PROPERTY SUBDIRECTORIES)
-  list(FILTER below EXCLUDE REGEX "/fuzz$")
   foreach(subdirectory IN LISTS below)
     list_targets(${subdirectory} more)
     list(APPEND targets ${more})
@@ -16,7 +14,7 @@ endfunction()
 
 # precompile(NAME HEADERS h... LIBS l... [OPTIONS o...] DIRECTORIES d... [LINKED r]): compiles the headers, with the
 # include directories of the libraries, for all targets of the directories, or for those that link a library whose name
-# matches r.
+# matches r. If there is a `first_header`, every file of every target of the directories includes that before all others.
 function(precompile name)
   cmake_parse_arguments(arg "" "LINKED" "HEADERS;LIBS;OPTIONS;DIRECTORIES" ${ARGN})
   set(source ${PROJECT_BINARY_DIR}/${name}.cc)
@@ -24,7 +22,7 @@ function(precompile name)
   add_library(${name} OBJECT ${source})
   target_link_libraries(${name} PRIVATE ${arg_LIBS})
   target_compile_options(${name} PRIVATE ${arg_OPTIONS})
-  target_precompile_headers(${name} PRIVATE ${arg_HEADERS})
+  target_precompile_headers(${name} PRIVATE ${first_header} ${arg_HEADERS})
   foreach(directory IN LISTS arg_DIRECTORIES)
     list_targets(${directory} targets)
     foreach(target IN LISTS targets)
@@ -32,8 +30,12 @@ function(precompile name)
       # Generated code has few headers.
       get_target_property(unity ${target} UNITY_BUILD)
       get_target_property(linked ${target} LINK_LIBRARIES)
-      if(type MATCHES "^(STATIC_LIBRARY|EXECUTABLE)$" AND unity AND linked MATCHES "${arg_LINKED}")
+      if(NOT type MATCHES "^(STATIC_LIBRARY|EXECUTABLE)$")
+        continue()
+      elseif(unity AND linked MATCHES "${arg_LINKED}")
         target_precompile_headers(${target} REUSE_FROM ${name})
+      elseif(first_header)
+        target_compile_options(${target} PRIVATE -include ${first_header})
       endif()
     endforeach()
   endforeach()
@@ -58,6 +60,6 @@ precompile(eventhub_core_headers HEADERS ${precompiled_headers} LIBS ${precompil
 if(NOT EVENTHUB_CORE_ONLY)
   list(APPEND precompiled_headers ${with_grpc})
   list(APPEND precompiled_libraries eventhub_grpc)
-  precompile(eventhub_grpc_headers HEADERS ${precompiled_headers} LIBS ${precompiled_libraries}
+  precompile(eventhub_grpc_headers HEADERS ${precompiled_headers} LIBS ${precompiled_libraries} OPTIONS ${unoptimized}
     DIRECTORIES server/link server/rpc server/main server/testing client)
 endif()

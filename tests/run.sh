@@ -92,8 +92,8 @@ run_ctest() {
   local report="$PWD/build/$1/ctest.xml"
   announce "$1: tests"
   rm -f "$report"
-  # More tests than there are cores: many wait for a timer or for a disk.
-  without_aslr ctest --test-dir "build/$1" --output-on-failure --no-tests=error -j $((jobs + 1)) \
+  # Three tests a core: many wait for a timer or for a disk.
+  without_aslr ctest --test-dir "build/$1" --output-on-failure --no-tests=error -j $(($(nproc) * 3)) \
     --output-junit "$report" "${@:2}" >"build/$1/ctest.log" 2>&1
   local code=$? tests failures_here skipped
   # Only what is not as it should be: of a program that failed, the tests that passed are left out.
