@@ -43,10 +43,10 @@ void SettleTask::Done(const absl::Status& status) {
     SettleQueue& queue = subscription_->settle_queue();
     while (!queue.empty()) settled_.push_back(queue.Take());
   }
-  for (const std::shared_ptr<Settling>& settling : settled_) Refuse(*settling, status);
+  for (const std::shared_ptr<Settling>& settling : settled_) RefuseSettling(*settling, status);
 }
 
-void SettleTask::Refuse(Settling& settling, const absl::Status& status) {
+void SettleTask::RefuseSettling(Settling& settling, const absl::Status& status) {
   subscription_->Settled(
       settling.consumer,
       SettleAnswer(settling.request.correlation_id(),

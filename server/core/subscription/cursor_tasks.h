@@ -24,7 +24,7 @@ class SettleTask final : public CommitTask {
   bool synced() const override { return synced_; }
 
  private:
-  void Refuse(Settling& settling, const absl::Status& status);
+  void RefuseSettling(Settling& settling, const absl::Status& status);
   void Answer(const std::shared_ptr<Settling>& settling);
 
   const SubscriptionContext& context_;
