@@ -3,8 +3,6 @@
 // erasure in progress took place as a whole or not at all, and everything else can be read.
 //
 // EVENTHUB_TEST_CRASH_SEED repeats a run, EVENTHUB_TEST_CRASH_ROUNDS makes it longer.
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
 
 #include <filesystem>
 #include <fstream>
@@ -20,6 +18,9 @@
 
 #include "absl/strings/str_cat.h"
 #include "eventhub/v1/erasure.grpc.pb.h"
+#include "gmock/gmock.h"
+#include "grpcpp/grpcpp.h"
+#include "gtest/gtest.h"
 #include "tests/support/env_number.h"
 #include "tests/support/eventually.h"
 #include "tests/support/hub_calls.h"
