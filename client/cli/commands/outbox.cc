@@ -111,7 +111,7 @@ absl::StatusOr<std::unique_ptr<client::Outbox>> OpenOutbox(const Context& contex
   return outbox;
 }
 
-Json TopicJson(const client::OutboxTopicStatus& topic) {
+Json OutboxTopicJson(const client::OutboxTopicStatus& topic) {
   Json json{{"topic", topic.topic},
             {"pending_events", topic.pending_events},
             {"pending_bytes", topic.pending_bytes},
@@ -126,7 +126,8 @@ absl::Status Status(const OutboxFlags& flags) {
   const client::OutboxStatus status = reader->status();
   if (flags.json) {
     std::string out;
-    for (const auto& topic : status.topics) absl::StrAppend(&out, TopicJson(topic).dump(), "\n");
+    for (const auto& topic : status.topics)
+      absl::StrAppend(&out, OutboxTopicJson(topic).dump(), "\n");
     return WriteOut(out);
   }
   const absl::Time now = Clock::System().Now();
