@@ -31,8 +31,8 @@ Runs the named stages; without any, the first four, which run every test once. I
 
   all        every stage, as the CI does
 
-On two cores the first four take about 12 minutes on a new machine, most of it compilation, and
-4 minutes when nothing has changed; all take about 40.
+On two cores the first four take about 16 minutes on a new machine, most of it compilation, and
+6 minutes when nothing has changed; all take about 50.
 
 Examples:
   tests/run.sh                    every test
