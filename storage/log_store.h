@@ -210,8 +210,8 @@ class LogStore {
     return Reclaim(topic, never);
   }
 
-  // Removes what was deleted under `prefix` from the tables and the write-ahead log: when it
-  // returns, no file has it any more. Slow; runs concurrently with everything else.
+  // Removes what was deleted under `prefix` from the tables and the write-ahead log. When it
+  // returns, no file contains it. Slow; runs concurrently with all other operations.
   absl::Status Purge(Column column, const std::string& prefix);
 
   // A write that finds no space on the disk waits until there is some, and blocks the writes behind

@@ -60,7 +60,7 @@ class PartitionLog {
   // has them. The start is Offset::Max() if there are none.
   Offset history_start() const { return Offset(history_start_.load(std::memory_order_acquire)); }
   Offset history_end() const { return Offset(history_end_.load(std::memory_order_acquire)); }
-  // Whether retention may have removed the event from the log, and the history has it.
+  // Whether retention may have removed the event from the log while the history still has it.
   bool InHistory(Offset offset) const {
     return offset >= history_start() && offset < history_end() && offset < trimmed_to();
   }

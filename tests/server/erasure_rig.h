@@ -109,7 +109,7 @@ inline absl::StatusOr<uint64_t> RewrapKeys(BrokerRig& rig) {
   return response.rewrapped_keys();
 }
 
-// The record of the data key of a sealed event, as the store has it; empty if it has none.
+// Returns the stored record of the data key of a sealed event; empty if there is none.
 inline std::string StoredKeyOf(BrokerRig& rig, const v1::Event& stored) {
   const std::string& seal = stored.attributes().at("datasealed").binary();
   const auto record = rig.broker().keys().store().Get(

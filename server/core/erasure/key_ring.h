@@ -51,9 +51,9 @@ class RecentKeys {
   absl::flat_hash_map<std::string, Order::iterator> by_text_;
 };
 
-// Sealing needs a key at once, on a thread that must not wait for the disk. So a subject gets a new
-// key whenever the ring does not have one in memory: after a start, or when so many other subjects
-// were sealed since that it was dropped. Erasing a subject destroys all its keys.
+// Sealing runs on threads that must not wait for the disk. Therefore, a subject gets a new key
+// whenever the ring has none for it in memory: after a restart, or after its key was evicted by
+// those of other subjects. Erasing a subject destroys all its keys.
 //
 // Thread-safe, except where noted.
 class KeyRing {
@@ -101,8 +101,9 @@ class KeyRing {
   // Commit thread: between the two.
   bool IsBeingErased(absl::string_view subject_hash) const;
 
-  // The lake has the keys in parts, by the first byte of the subject's hash, and all erasures as
-  // one more. Commit thread: a part changed, and the store says so until the lake has it.
+  // The lake stores the keys in parts, by the first byte of the subject's hash, and all erasures in
+  // an additional part. NoteChange, on the commit thread, marks a part as changed; the store keeps
+  // the mark until the lake has the part.
   static constexpr uint32_t kParts = 256;
   static constexpr uint32_t kErasuresPart = kParts;
   static uint32_t PartOf(absl::string_view subject_hash) {
