@@ -43,7 +43,7 @@ absl::Status CommitChange(LogWriter& writer, KeyArchiveTask::Change change) {
   });
 }
 
-// The later of two records of one erased subject.
+// Whether the first of two records of one erased subject is later than the second.
 absl::StatusOr<bool> IsLater(const std::string& record, const std::string& other) {
   ASSIGN_OR_RETURN(const ErasureRecord a, ErasureRecord::Decode(record));
   ASSIGN_OR_RETURN(const ErasureRecord b, ErasureRecord::Decode(other));
