@@ -7,7 +7,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
 readonly stages_for_people=(packages format lint dev)
 readonly all_stages=("${stages_for_people[@]}" standalone asan tsan tidy)
 readonly node_packages=("@bufbuild/buf@1.75.0" "@grpc/grpc-js@1" "@grpc/proto-loader@0.8" "@duckdb/node-api@1.5.6-r.1")
-readonly fuzz_seconds=${EVENTHUB_TEST_FUZZ_SECONDS:-5}
+readonly fuzz_seconds=${EVENTHUB_TEST_FUZZ_SECONDS:-3}
 # One more than there are cores, for what waits for a disk.
 jobs=$(($(nproc) + 1))
 
@@ -31,8 +31,8 @@ Runs the named stages; without any, the first four, which run every test once. I
 
   all        every stage, as the CI does
 
-On two cores the first four take about 16 minutes on a new machine, most of it compilation, and
-6 minutes when nothing has changed; all take about 50.
+On two cores the first four take about 14 minutes on a new machine, most of it compilation, and
+6 minutes when nothing has changed; all take about 43.
 
 Examples:
   tests/run.sh                    every test
@@ -42,7 +42,7 @@ Examples:
                                   single tests, once `dev` has been built
 
 Environment:
-  EVENTHUB_TEST_FUZZ_SECONDS   how long each fuzz target runs (default 5)
+  EVENTHUB_TEST_FUZZ_SECONDS   how long each fuzz target runs (default 3)
 USAGE
 }
 

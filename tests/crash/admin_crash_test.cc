@@ -21,6 +21,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
+#include "tests/crash/crash_rounds.h"
 #include "tests/support/env_number.h"
 #include "tests/support/hub_calls.h"
 #include "tests/support/hub_process.h"
@@ -466,7 +467,7 @@ class Administrator {
 
 TEST(AdminCrashTest, AcknowledgedChangesAreInEffect) {
   const uint64_t seed = EnvNumber("EVENTHUB_TEST_CRASH_SEED", std::random_device()());
-  const uint64_t rounds = EnvNumber("EVENTHUB_TEST_CRASH_ROUNDS", 12);
+  const uint64_t rounds = CrashRounds(12);
   std::cout << "EVENTHUB_TEST_CRASH_SEED=" << seed << std::endl;
   std::mt19937_64 random(seed);
   TempDirectory directory;

@@ -21,6 +21,7 @@
 #include "server/lake/object/event_line.h"
 #include "server/lake/object/object_reader.h"
 #include "server/lake/store/directory_store.h"
+#include "tests/crash/crash_rounds.h"
 #include "tests/support/env_number.h"
 #include "tests/support/eventually.h"
 #include "tests/support/hub_calls.h"
@@ -140,7 +141,7 @@ class Publisher {
 
 TEST(ArchiveCrashTest, TheLakeHasEachEventOnce) {
   const uint64_t seed = EnvNumber("EVENTHUB_TEST_CRASH_SEED", std::random_device()());
-  const uint64_t rounds = EnvNumber("EVENTHUB_TEST_CRASH_ROUNDS", 6);
+  const uint64_t rounds = CrashRounds(6);
   std::cout << "EVENTHUB_TEST_CRASH_SEED=" << seed << std::endl;
   std::mt19937_64 random(seed);
   TempDirectory directory;

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "tests/crash/crash_rounds.h"
 #include "tests/support/env_number.h"
 #include "tests/support/eventually.h"
 #include "tests/support/hub_calls.h"
@@ -153,7 +154,7 @@ class CompactionCrashTest : public testing::Test {
 
 TEST_F(CompactionCrashTest, LatestEventsSurvive) {
   const uint64_t seed = EnvNumber("EVENTHUB_TEST_CRASH_SEED", std::random_device()());
-  const uint64_t rounds = EnvNumber("EVENTHUB_TEST_CRASH_ROUNDS", 5);
+  const uint64_t rounds = CrashRounds(5);
   std::cout << "EVENTHUB_TEST_CRASH_SEED=" << seed << std::endl;
   std::mt19937_64 random(seed);
   TempDirectory directory;

@@ -14,6 +14,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "tests/crash/crash_publisher.h"
+#include "tests/crash/crash_rounds.h"
 #include "tests/support/env_number.h"
 #include "tests/support/eventually.h"
 #include "tests/support/hub_process.h"
@@ -29,7 +30,7 @@ class CrashTest : public testing::Test {
  protected:
   CrashTest()
       : seed_(EnvNumber("EVENTHUB_TEST_CRASH_SEED", std::random_device()())),
-        rounds_(static_cast<int>(EnvNumber("EVENTHUB_TEST_CRASH_ROUNDS", 6))),
+        rounds_(static_cast<int>(CrashRounds(6))),
         random_(seed_),
         hub_(directory_.path(), {"--retention_interval=20ms", "--write_buffer=1MiB"}) {
     std::cout << "EVENTHUB_TEST_CRASH_SEED=" << seed_ << std::endl;

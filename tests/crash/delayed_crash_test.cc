@@ -14,6 +14,7 @@
 #include <thread>
 
 #include "absl/strings/str_cat.h"
+#include "tests/crash/crash_rounds.h"
 #include "tests/support/env_number.h"
 #include "tests/support/eventually.h"
 #include "tests/support/hub_calls.h"
@@ -84,7 +85,7 @@ class DelayedPublisher {
 
 TEST(DelayedCrashTest, AcknowledgedEventsAppearExactlyOnce) {
   const uint64_t seed = EnvNumber("EVENTHUB_TEST_CRASH_SEED", std::random_device()());
-  const uint64_t rounds = EnvNumber("EVENTHUB_TEST_CRASH_ROUNDS", 5);
+  const uint64_t rounds = CrashRounds(5);
   std::cout << "EVENTHUB_TEST_CRASH_SEED=" << seed << std::endl;
   std::mt19937_64 random(seed);
   TempDirectory directory;

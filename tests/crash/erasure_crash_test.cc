@@ -21,6 +21,7 @@
 #include "gmock/gmock.h"
 #include "grpcpp/grpcpp.h"
 #include "gtest/gtest.h"
+#include "tests/crash/crash_rounds.h"
 #include "tests/support/env_number.h"
 #include "tests/support/eventually.h"
 #include "tests/support/hub_calls.h"
@@ -160,7 +161,7 @@ class Eraser {
 
 TEST(ErasureCrashTest, ErasedDataStaysErased) {
   const uint64_t seed = EnvNumber("EVENTHUB_TEST_CRASH_SEED", std::random_device()());
-  const uint64_t rounds = EnvNumber("EVENTHUB_TEST_CRASH_ROUNDS", 6);
+  const uint64_t rounds = CrashRounds(6);
   std::cout << "EVENTHUB_TEST_CRASH_SEED=" << seed << std::endl;
   std::mt19937_64 random(seed);
   TempDirectory directory;

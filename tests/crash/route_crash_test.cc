@@ -15,6 +15,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "tests/crash/crash_publisher.h"
+#include "tests/crash/crash_rounds.h"
 #include "tests/support/env_number.h"
 #include "tests/support/hub_calls.h"
 #include "tests/support/hub_process.h"
@@ -125,7 +126,7 @@ class RouteToggle {
 
 TEST(RouteCrashTest, SourcesAndTargetsStayConsistent) {
   const uint64_t seed = EnvNumber("EVENTHUB_TEST_CRASH_SEED", std::random_device()());
-  const uint64_t rounds = EnvNumber("EVENTHUB_TEST_CRASH_ROUNDS", 6);
+  const uint64_t rounds = CrashRounds(6);
   std::cout << "EVENTHUB_TEST_CRASH_SEED=" << seed << std::endl;
   std::mt19937_64 random(seed);
   TempDirectory directory;

@@ -258,7 +258,7 @@ TEST_F(SubscriptionCrashTest, ConsumerCrashesLoseNoEvents) {
   };
   for (size_t s = 0; s < names_.size(); ++s) {
     ledgers.push_back(
-        std::make_unique<ConsumerLedger>(/*ordered=*/false, /*each_counts=*/names_[s] == "q"));
+        std::make_unique<ConsumerLedger>(/*ordered=*/false, names_[s] == "q" ? kMaxAttempts : 0));
     for (int i = 0; i < 2; ++i) processes.push_back(start(s));
   }
   std::atomic<bool> done{false};
