@@ -141,7 +141,7 @@ class Publisher {
 
 TEST(ArchiveCrashTest, TheLakeHasEachEventOnce) {
   const uint64_t seed = EnvNumber("EVENTHUB_TEST_CRASH_SEED", std::random_device()());
-  const uint64_t rounds = CrashRounds(6);
+  CrashRounds rounds(6);
   std::cout << "EVENTHUB_TEST_CRASH_SEED=" << seed << std::endl;
   std::mt19937_64 random(seed);
   TempDirectory directory;
@@ -159,7 +159,7 @@ TEST(ArchiveCrashTest, TheLakeHasEachEventOnce) {
     CreateTopic(client, topic);
   }
   Publisher publisher(random());
-  for (uint64_t round = 0; round < rounds && !HasFailure(); ++round) {
+  while (rounds.Next()) {
     std::thread thread([&] { publisher.Run(hub.address()); });
     {
       // Each life of the hub archives something.
@@ -196,7 +196,7 @@ TEST(ArchiveCrashTest, TheLakeHasEachEventOnce) {
   std::cout << kept.size() + all.size() << " events in "
             << GetTopic(client, "kept").archive().objects() +
                    GetTopic(client, "short").archive().objects()
-            << " objects, " << rounds << " crashes" << std::endl;
+            << " objects, " << rounds.begun() << " crashes" << std::endl;
   hub.Terminate();
   EXPECT_EQ(hub.Wait(), 0);
 }

@@ -154,7 +154,7 @@ class CompactionCrashTest : public testing::Test {
 
 TEST_F(CompactionCrashTest, LatestEventsSurvive) {
   const uint64_t seed = EnvNumber("EVENTHUB_TEST_CRASH_SEED", std::random_device()());
-  const uint64_t rounds = CrashRounds(5);
+  CrashRounds rounds(5);
   std::cout << "EVENTHUB_TEST_CRASH_SEED=" << seed << std::endl;
   std::mt19937_64 random(seed);
   TempDirectory directory;
@@ -175,8 +175,8 @@ TEST_F(CompactionCrashTest, LatestEventsSurvive) {
   }
   KeyedPublisher publisher(random());
   uint64_t removed = 0;
-  for (uint64_t round = 0; round < rounds && !HasFailure(); ++round) {
-    SCOPED_TRACE(absl::StrCat("round ", round));
+  while (rounds.Next()) {
+    SCOPED_TRACE(absl::StrCat("round ", rounds.begun()));
     std::thread thread([&] { publisher.Run(hub.address()); });
     {
       // Each life of the hub compacts something.
@@ -192,7 +192,7 @@ TEST_F(CompactionCrashTest, LatestEventsSurvive) {
     removed = Removed(client);
     Check(client, publisher);
   }
-  std::cout << log_.size() << " events are left, " << removed << " were removed, " << rounds
+  std::cout << log_.size() << " events are left, " << removed << " were removed, " << rounds.begun()
             << " crashes" << std::endl;
   hub.Terminate();
   EXPECT_EQ(hub.Wait(), 0);

@@ -85,7 +85,7 @@ class DelayedPublisher {
 
 TEST(DelayedCrashTest, AcknowledgedEventsAppearExactlyOnce) {
   const uint64_t seed = EnvNumber("EVENTHUB_TEST_CRASH_SEED", std::random_device()());
-  const uint64_t rounds = CrashRounds(5);
+  CrashRounds rounds(5);
   std::cout << "EVENTHUB_TEST_CRASH_SEED=" << seed << std::endl;
   std::mt19937_64 random(seed);
   TempDirectory directory;
@@ -96,7 +96,7 @@ TEST(DelayedCrashTest, AcknowledgedEventsAppearExactlyOnce) {
     CreateTopic(client, "t", 4);
   }
   DelayedPublisher publisher(random());
-  for (uint64_t round = 0; round < rounds; ++round) {
+  while (rounds.Next(publisher.acknowledged.size() > 100 && !publisher.cancelled.empty())) {
     std::thread thread([&] { publisher.Run(hub.address()); });
     // Not synchronisation: the time of death is what is random.
     std::this_thread::sleep_for(std::chrono::milliseconds(100 + random() % 700));
@@ -124,10 +124,8 @@ TEST(DelayedCrashTest, AcknowledgedEventsAppearExactlyOnce) {
   for (const std::string& id : publisher.cancelled) {
     EXPECT_TRUE(!log.contains(id) || publisher.unsure.contains(id)) << id;
   }
-  EXPECT_GT(publisher.acknowledged.size(), 100u);
-  EXPECT_GT(publisher.cancelled.size(), 0u);
-  std::cout << ids.size() << " events, " << publisher.cancelled.size() << " cancelled, " << rounds
-            << " crashes" << std::endl;
+  std::cout << ids.size() << " events, " << publisher.cancelled.size() << " cancelled, "
+            << rounds.begun() << " crashes" << std::endl;
 }
 
 }  // namespace
