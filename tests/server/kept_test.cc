@@ -1,12 +1,12 @@
 // Needed events are kept, whichever commits are in progress: a trim or a deletion respects
 // everything committed before it, even in the same write.
+#include <functional>
 #include <future>
 #include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "absl/functional/any_invocable.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "server/core/admin/topic_changes.h"
@@ -19,98 +19,28 @@
 #include "server/core/subscription/dispatch/history_reads.h"
 #include "server/core/subscription/subscriptions.h"
 #include "tests/server/broker_rig.h"
+#include "tests/server/commit_fixture.h"
 #include "tests/support/caller.h"
 #include "tests/support/events.h"
 #include "tests/support/eventually.h"
-#include "tests/support/fake_clock.h"
-#include "tests/support/fault_env.h"
 
 namespace eventhub {
 namespace {
 
 using absl::StatusCode;
 
-// A task of a few lines.
-class TestTask final : public CommitTask {
- public:
-  using Prepared = absl::AnyInvocable<void(CommitBuilder&)>;
-
-  explicit TestTask(
-      Prepared prepare, StatusDone done = [](const absl::Status&) {})
-      : prepare_(std::move(prepare)), done_(std::move(done)) {}
-
-  void Prepare(CommitBuilder& commit) override { prepare_(commit); }
-  void Done(const absl::Status& status) override { std::move(done_)(status); }
-  size_t bytes() const override { return 0; }
-  bool synced() const override { return true; }
-
- private:
-  Prepared prepare_;
-  StatusDone done_;
-};
-
-// The topics and subscriptions of a broker without the rest, so that a test controls which tasks
-// share a commit.
-class RetentionRaceTest : public testing::Test {
+// Has the subscriptions of a broker, too.
+class RetentionRaceTest : public CommitFixture {
  protected:
   void SetUp() override {
-    LogStoreOptions options;
-    options.directory = disk_.directory() + "/hub";
-    options.env = disk_.env();
-    options.clock = &clock_;
-    ASSERT_OK_AND_ASSIGN(store_, LogStore::Open(options));
-    topics_ = std::make_unique<TopicStore>(*store_, catalog_, cache_, 1000, TopicLimits());
-    routes_ = std::make_unique<RouteTable>(*topics_, filters_);
-    writer_ =
-        std::make_unique<LogWriter>(*store_, cache_, clock_, metrics_, [](const absl::Status&) {});
+    CommitFixture::SetUp();
     subscriptions_ =
         std::make_unique<Subscriptions>(*store_, *writer_, clock_, *topics_, reads_, pending_,
                                         requests_, filters_, admin_log_, 1, /*run_alarm=*/false);
   }
   void TearDown() override { subscriptions_->Stop(); }
 
-  // Runs a call with a task or a callback that receives the outcome.
-  static std::future<absl::Status> Start(absl::FunctionRef<void(StatusDone)> call) {
-    auto outcome = std::make_shared<std::promise<absl::Status>>();
-    std::future<absl::Status> future = outcome->get_future();
-    call([outcome](absl::Status status) { outcome->set_value(std::move(status)); });
-    return future;
-  }
-  template <typename Result>
-  static auto StatusInto(StatusDone done) {
-    return [done = std::move(done)](absl::StatusOr<Result> result) mutable {
-      std::move(done)(result.status());
-    };
-  }
-  void Commit(TestTask::Prepared prepare) {
-    EXPECT_THAT(Start([&](StatusDone done) {
-                  writer_->Submit(std::make_unique<TestTask>(std::move(prepare), std::move(done)));
-                }).get(),
-                IsOk());
-  }
-
-  // Everything submitted from here on is in one commit, which the returned function makes.
-  std::function<void()> Gather() {
-    std::promise<void> begun;
-    auto go = std::make_shared<std::promise<void>>();
-    writer_->Submit(std::make_unique<TestTask>([&begun, go](CommitBuilder&) {
-      begun.set_value();
-      go->get_future().wait();
-    }));
-    begun.get_future().wait();
-    return [go] { go->set_value(); };
-  }
-
-  std::shared_ptr<Topic> CreateTopic(const v1::Topic& topic) {
-    const auto settings = NewTopicSettings(topic, topics_->limits(), clock_.Now());
-    EXPECT_THAT(settings, IsOk());
-    EXPECT_THAT(Start([&](StatusDone done) {
-                  writer_->Submit(std::make_unique<CreateTopicTask>(
-                      *topics_, *settings, StatusInto<v1::Topic>(std::move(done))));
-                }).get(),
-                IsOk());
-    return catalog_.Find(topic.name());
-  }
+  using CommitFixture::CreateTopic;
   std::shared_ptr<Topic> CreateTopic(const std::string& name) {
     v1::Topic topic;
     topic.set_name(name);
@@ -118,10 +48,9 @@ class RetentionRaceTest : public testing::Test {
   }
   std::future<absl::Status> Update(const std::shared_ptr<Topic>& topic,
                                    const v1::UpdateTopicRequest& request) {
-    return Start([&](StatusDone done) {
+    return Start<v1::Topic>([&](auto done) {
       writer_->Submit(std::make_unique<UpdateTopicTask>(*topics_, subscriptions_->catalog(), topic,
-                                                        request,
-                                                        StatusInto<v1::Topic>(std::move(done))));
+                                                        request, std::move(done)));
     });
   }
 
@@ -135,9 +64,8 @@ class RetentionRaceTest : public testing::Test {
     return request;
   }
   std::future<absl::Status> Subscribe(const v1::CreateSubscriptionRequest& request) {
-    return Start([&](StatusDone done) {
-      subscriptions_->Create(kTester, request, StatusInto<v1::Subscription>(std::move(done)));
-    });
+    return Start<v1::Subscription>(
+        [&](auto done) { subscriptions_->Create(kTester, request, std::move(done)); });
   }
 
   void Publish(Topic& topic, const std::vector<std::string>& ids) {
@@ -149,21 +77,10 @@ class RetentionRaceTest : public testing::Test {
     }
   }
 
-  FakeClock clock_;
-  FaultEnv disk_{FaultEnv::Medium::kMemory};
-  std::unique_ptr<LogStore> store_;
-  TailCache cache_{1 << 20};
-  TopicCatalog catalog_;
-  MemoryMeter filters_{1 << 20};
   LinkCatalog links_;
-  Metrics metrics_;
   ReadCounters reads_{metrics_};
   MemoryMeter pending_{1 << 20};
   HostShares requests_{1 << 20};
-  std::unique_ptr<TopicStore> topics_;
-  std::unique_ptr<RouteTable> routes_;
-  std::unique_ptr<LogWriter> writer_;
-  AdminLog admin_log_{[](const Caller&, absl::string_view) {}};
   std::unique_ptr<Subscriptions> subscriptions_;
 };
 
@@ -242,9 +159,8 @@ class TrimRaceTest : public RetentionRaceTest {
     v1::CreateSnapshotRequest request;
     request.set_subscription("s");
     request.set_name(name);
-    return Start([&](StatusDone done) {
-             subscriptions_->snapshots().Create(
-                 kTester, request, StatusInto<v1::CreateSnapshotResponse>(std::move(done)));
+    return Start<v1::CreateSnapshotResponse>([&](auto done) {
+             subscriptions_->snapshots().Create(kTester, request, std::move(done));
            })
         .get();
   }
@@ -436,16 +352,15 @@ class DeadLetterTopicRaceTest : public RetentionRaceTest {
     request.mutable_subscription()->set_name("s");
     request.mutable_subscription()->set_dead_letter_topic("other");
     request.mutable_update_mask()->add_paths("dead_letter_topic");
-    return Start([&](StatusDone done) {
-      subscriptions_->Update(kTester, request, StatusInto<v1::Subscription>(std::move(done)));
-    });
+    return Start<v1::Subscription>(
+        [&](auto done) { subscriptions_->Update(kTester, request, std::move(done)); });
   }
 
   std::future<absl::Status> DeleteLetters() {
     v1::DeleteTopicRequest request;
     request.set_name("letters");
     return Start([&](StatusDone done) {
-      writer_->Submit(std::make_unique<DeleteTopicTask>(*topics_, *routes_,
+      writer_->Submit(std::make_unique<DeleteTopicTask>(*topics_, *route_table_,
                                                         subscriptions_->catalog(), links_, letters_,
                                                         request, std::move(done)));
     });
@@ -510,9 +425,8 @@ TEST_F(RetentionRaceTest, RejectsDeadLetterTopicWithoutStorage) {
   const auto settings = NewTopicSettings(bus, topics_->limits(), clock_.Now());
   ASSERT_THAT(settings, IsOk());
   const auto commit = Gather();
-  std::future<absl::Status> created = Start([&](StatusDone done) {
-    writer_->Submit(std::make_unique<CreateTopicTask>(*topics_, *settings,
-                                                      StatusInto<v1::Topic>(std::move(done))));
+  std::future<absl::Status> created = Start<v1::Topic>([&](auto done) {
+    writer_->Submit(std::make_unique<CreateTopicTask>(*topics_, *settings, std::move(done)));
   });
   std::future<absl::Status> subscribed = Subscribe(From("new"));
   commit();

@@ -1,14 +1,11 @@
 // Plans of copies that are outdated at their commit: they are made again, once, off the commit
 // thread, which runs no filter.
-#include <functional>
 #include <future>
 #include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "absl/functional/any_invocable.h"
-#include "absl/functional/function_ref.h"
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -17,68 +14,35 @@
 #include "server/core/publish/publishing.h"
 #include "server/core/route/routes.h"
 #include "server/core/subscription/subscription_catalog.h"
-#include "server/core/topic/topic_settings.h"
-#include "server/core/topic/topic_tasks.h"
 #include "server/core/transaction/transactions.h"
+#include "tests/server/commit_fixture.h"
 #include "tests/server/route_rig.h"
 #include "tests/support/caller.h"
-#include "tests/support/fake_clock.h"
-#include "tests/support/fault_env.h"
 
 namespace eventhub {
 namespace {
 
 using testing::ElementsAre;
 
-// A task of a few lines.
-class LambdaTask final : public CommitTask {
- public:
-  explicit LambdaTask(absl::AnyInvocable<void(CommitBuilder&)> prepare)
-      : prepare_(std::move(prepare)) {}
-
-  void Prepare(CommitBuilder& commit) override { prepare_(commit); }
-  void Done(const absl::Status& status) override { EXPECT_THAT(status, IsOk()); }
-  size_t bytes() const override { return 0; }
-  bool synced() const override { return false; }
-
- private:
-  absl::AnyInvocable<void(CommitBuilder&)> prepare_;
-};
-
-// Topics a to d without a broker, so that a test controls which tasks share a commit. The filter of
-// route `costly` gives up on each event that is big, and counts it: so it counts how often filters
-// run.
-class PlanRenewalTest : public testing::Test {
+// Has the topics a to d. The filter of route `costly` gives up on each event that is big, and
+// counts it: so it counts how often filters run.
+class PlanRenewalTest : public CommitFixture {
  protected:
   void SetUp() override {
-    LogStoreOptions options;
-    options.directory = disk_.directory() + "/hub";
-    options.env = disk_.env();
-    options.clock = &clock_;
-    ASSERT_OK_AND_ASSIGN(store_, LogStore::Open(options));
-    topics_ = std::make_unique<TopicStore>(*store_, catalog_, cache_, 1000, TopicLimits());
-    table_ = std::make_unique<RouteTable>(*topics_, filters_);
-    topics_->Observe([this](const std::string& name) { table_->TopicChanged(name); },
-                     [this](const std::string& name) { return table_->MayChange(name); });
+    CommitFixture::SetUp();
+    topics_->Observe([this](const std::string& name) { route_table_->TopicChanged(name); },
+                     [this](const std::string& name) { return route_table_->MayChange(name); });
     delayed_ = std::make_shared<DelayedTable>(*store_, clock_, 1, schedule_);
-    writer_ =
-        std::make_unique<LogWriter>(*store_, cache_, clock_, metrics_, [](const absl::Status&) {});
     const auto admit = [](size_t) { return absl::OkStatus(); };
     publishing_ = std::make_unique<Publishing>(*writer_, catalog_, *delayed_, admit);
     transactions_ = std::make_unique<Transactions>(*store_, *writer_, catalog_, subscriptions_,
                                                    *delayed_, admit);
-    routes_ = std::make_unique<Routes>(*table_, catalog_, *writer_, clock_, admin_log_);
+    routes_ = std::make_unique<Routes>(*route_table_, catalog_, *writer_, clock_, admin_log_);
     for (const char* const name : {"a", "b", "c", "d"}) {
       v1::Topic topic;
       topic.set_name(name);
       if (topic.name() == "a") topic.mutable_deduplication_window()->set_seconds(60);
-      const auto settings = NewTopicSettings(topic, topics_->limits(), clock_.Now());
-      ASSERT_THAT(settings, IsOk());
-      ASSERT_THAT(Await<v1::Topic>([&](auto done) {
-                    writer_->Submit(
-                        std::make_unique<CreateTopicTask>(*topics_, *settings, std::move(done)));
-                  }),
-                  IsOk());
+      CreateTopic(topic);
     }
     std::string sql = "LENGTH(big) = 1";
     for (int i = 0; i < 60; ++i) absl::StrAppend(&sql, " OR LENGTH(big) = 1");
@@ -98,19 +62,7 @@ class PlanRenewalTest : public testing::Test {
     return event;
   }
   uint64_t filter_runs() {
-    return table_->Find("costly").route->counters().Describe().too_costly_events();
-  }
-
-  // Everything submitted from here on is in one commit, which the returned function makes.
-  std::function<void()> Gather() {
-    std::promise<void> begun;
-    auto go = std::make_shared<std::promise<void>>();
-    writer_->Submit(std::make_unique<LambdaTask>([&begun, go](CommitBuilder&) {
-      begun.set_value();
-      go->get_future().wait();
-    }));
-    begun.get_future().wait();
-    return [go] { go->set_value(); };
+    return route_table_->Find("costly").route->counters().Describe().too_costly_events();
   }
 
   std::future<absl::Status> Create(const v1::Route& route) {
@@ -179,37 +131,12 @@ class PlanRenewalTest : public testing::Test {
     return ids;
   }
 
-  template <typename Result>
-  static std::future<absl::Status> Start(
-      absl::FunctionRef<void(absl::AnyInvocable<void(absl::StatusOr<Result>) &&>)> call) {
-    auto outcome = std::make_shared<std::promise<absl::Status>>();
-    std::future<absl::Status> future = outcome->get_future();
-    call([outcome](absl::StatusOr<Result> result) { outcome->set_value(result.status()); });
-    return future;
-  }
-  template <typename Result>
-  static absl::Status Await(
-      absl::FunctionRef<void(absl::AnyInvocable<void(absl::StatusOr<Result>) &&>)> call) {
-    return Start<Result>(call).get();
-  }
-
-  FakeClock clock_;
-  FaultEnv disk_{FaultEnv::Medium::kMemory};
-  std::unique_ptr<LogStore> store_;
-  TailCache cache_{16 << 20};
-  TopicCatalog catalog_;
-  MemoryMeter filters_{1 << 20};
   SubscriptionCatalog subscriptions_;
-  Metrics metrics_;
   DelayedSchedule schedule_{clock_};
-  AdminLog admin_log_{[](const Caller&, absl::string_view) {}};
-  std::unique_ptr<TopicStore> topics_;
-  std::unique_ptr<RouteTable> table_;
   std::shared_ptr<DelayedTable> delayed_;
   std::unique_ptr<Publishing> publishing_;
   std::unique_ptr<Transactions> transactions_;
   std::unique_ptr<Routes> routes_;
-  std::unique_ptr<LogWriter> writer_;
 };
 
 TEST_F(PlanRenewalTest, RequestIsPlannedOnceMore) {
@@ -287,7 +214,7 @@ TEST_F(PlanRenewalTest, CancelledEventsRunNoFilterAgain) {
                                     [&](absl::Status status) { released.set_value(status); });
   EXPECT_EQ(filter_runs(), 2u);
   const auto commit = Gather();
-  writer_->Submit(std::make_unique<LambdaTask>([&](CommitBuilder& builder) {
+  writer_->Submit(std::make_unique<TestTask>([&](CommitBuilder& builder) {
     const absl::StatusOr<uint32_t> cancelled = delayed_->Cancel(*topic, {first}, builder);
     EXPECT_THAT(cancelled, IsOk());
     EXPECT_EQ(cancelled.value_or(0), 1u);

@@ -20,29 +20,9 @@
 #include "storage/tail_cache.h"
 #include "tests/support/fake_clock.h"
 #include "tests/support/fault_env.h"
+#include "tests/support/test_task.h"
 
 namespace eventhub {
-
-// A task that consists of functions.
-class TestTask final : public CommitTask {
- public:
-  using PrepareFn = std::function<void(CommitBuilder&)>;
-  using DoneFn = std::function<void(const absl::Status&)>;
-
-  TestTask(PrepareFn prepare, DoneFn done, bool synced, size_t bytes = 0)
-      : prepare_(std::move(prepare)), done_(std::move(done)), synced_(synced), bytes_(bytes) {}
-
-  void Prepare(CommitBuilder& commit) override { prepare_(commit); }
-  void Done(const absl::Status& status) override { done_(status); }
-  size_t bytes() const override { return bytes_; }
-  bool synced() const override { return synced_; }
-
- private:
-  const PrepareFn prepare_;
-  const DoneFn done_;
-  const bool synced_;
-  const size_t bytes_;
-};
 
 // A batch in a form that can be compared and printed.
 struct StoredBatch {
