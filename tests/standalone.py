@@ -117,6 +117,8 @@ def read_flags(build):
     for entry in json.loads((build / 'compile_commands.json').read_text()):
         words = shlex.split(entry['command'])
         words = words[next(i for i, word in enumerate(words) if word.startswith('-')):]
+        # For syntax alone, all files share the precompiled headers, however much the build optimises each.
+        words = [word for word in words if not re.fullmatch('-O[0-9a-z]?', word)]
         # The builds' own precompiled headers have headers of the product.
         for option in ('-o', '-c', '-include'):
             if option in words:

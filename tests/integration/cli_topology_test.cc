@@ -1,6 +1,7 @@
 // Topologies in YAML and back, and the errors of invalid ones.
 #include <fstream>
 #include <iterator>
+#include <map>
 #include <string>
 
 #include "client/cli/input/topology_faults.h"
@@ -8,6 +9,8 @@
 #include "client/cli/input/units.h"
 #include "client/cli/output/topology_output.h"
 #include "gmock/gmock.h"
+#include "google/protobuf/text_format.h"
+#include "google/protobuf/util/json_util.h"
 #include "google/protobuf/util/message_differencer.h"
 #include "gtest/gtest.h"
 
@@ -123,6 +126,35 @@ TEST(CliTopologyYaml, RoundTrips) {
   EXPECT_EQ(WriteTopology(v1::Topology()), "");
   EXPECT_EQ(Parsed("").ByteSizeLong(), 0u);
   EXPECT_EQ(Parsed("topics:\n").ByteSizeLong(), 0u);
+}
+
+// Whatever the contract has, in a file and in a list of changes.
+TEST(CliTopologyYaml, RoundTripsEachStart) {
+  const std::map<std::string, std::string> starts = {
+      {"earliest", "earliest: true"},
+      {"latest", "latest: true"},
+      {"retained", "retained: true"},
+      {"500", "offset: 500"},
+      {"2026-01-31T12:00:00Z", "timestamp { seconds: 1769860800 }"}};
+  EXPECT_EQ(starts.size(),
+            static_cast<size_t>(v1::StartPosition::descriptor()->oneof_decl(0)->field_count()));
+  for (const auto& [word, text] : starts) {
+    v1::Topology topology;
+    topology.add_links()->set_name("l");
+    ASSERT_TRUE(google::protobuf::TextFormat::ParseFromString(
+        text, topology.mutable_links(0)->mutable_start()));
+    const std::string yaml = WriteTopology(topology);
+    EXPECT_THAT(yaml, HasSubstr("start: " + word));
+    EXPECT_TRUE(MessageDifferencer::Equals(Parsed(yaml), topology)) << yaml;
+    std::string json;
+    ASSERT_TRUE(google::protobuf::util::MessageToJsonString(topology.links(0).start(), &json).ok());
+    client::ApplyResult result;
+    client::TopologyChange& change = result.changes.emplace_back();
+    change.kind = client::TopologyChange::Kind::kLink;
+    change.action = client::TopologyChange::Action::kCreate;
+    change.fields.push_back({.path = "start", .old_value = "", .new_value = json});
+    EXPECT_THAT(RenderApply(result, PlanRisks(client::Topology()), ""), HasSubstr("start: " + word));
+  }
 }
 
 TEST(CliTopologyYaml, MergesFilesAndDocuments) {

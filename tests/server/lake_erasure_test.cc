@@ -53,6 +53,16 @@ class LakeErasureTest : public testing::Test {
 
   absl::Status Bring(BrokerRig& rig) { return rig.broker().archives()->BringKeys(*archive_); }
 
+  absl::Status Restore(BrokerRig& rig) {
+    LakeRestoreOptions options;
+    options.lake = lake_;
+    options.broker.store.directory = rig.disk.directory() + "/hub";
+    options.broker.store.env = rig.disk.env();
+    options.broker.clock = &rig.clock;
+    options.broker.master_keys = rig.master_keys;
+    return RestoreFromLake(std::move(options)).status();
+  }
+
   absl::Status Archive(BrokerRig& rig) {
     for (const auto& archive : rig.broker().archives()->List()) {
       while (archive->Describe(absl::ZeroDuration()).lag_events() > 0) {
@@ -111,18 +121,25 @@ TEST_F(LakeErasureTest, RestoredHubHasItsKeysAndNoneThatWasDestroyed) {
   BrokerRig restored;
   Prepare(restored);
   restored.clock.Advance(hub_.clock.Now() - restored.clock.Now());
-  LakeRestoreOptions options;
-  options.lake = lake_;
-  options.broker.store.directory = restored.disk.directory() + "/hub";
-  options.broker.store.env = restored.disk.env();
-  options.broker.clock = &restored.clock;
-  options.broker.master_keys = restored.master_keys;
-  ASSERT_THAT(RestoreFromLake(std::move(options)), IsOk());
+  ASSERT_THAT(Restore(restored), IsOk());
   ASSERT_THAT(restored.Open(), IsOk());
   OpenLake(restored);
   ASSERT_THAT(Bring(restored), IsOk());
   EXPECT_THAT(DataOf(restored, "t"), ElementsAre("", "of bob"));
   EXPECT_TRUE((*ReadEvents(restored, ReadOf("t")))[0].attributes().contains("dataerased"));
+}
+
+// And says so before it does anything.
+TEST_F(LakeErasureTest, RestoreNeedsTheMasterKeys) {
+  ASSERT_THAT(PublishAll(hub_, "t", {SubjectEvent("a", "ann", "of ann")}), IsOk());
+  ASSERT_THAT(Archive(hub_), IsOk());
+  hub_.Close();
+  archive_.reset();
+
+  BrokerRig other;
+  other.master_keys = MasterKeysOf(std::string(64, '8'));
+  EXPECT_THAT(Restore(other), StatusIs(StatusCode::kFailedPrecondition, "with the master key"));
+  EXPECT_THAT(other.Open(), IsOk());
 }
 
 TEST_F(LakeErasureTest, RestoredBackupDoesNotBringItBack) {

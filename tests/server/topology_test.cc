@@ -212,6 +212,17 @@ TEST_F(TopologyTest, ExportRecreatesHub) {
   EXPECT_EQ(ExportOf(other).DebugString(), exported.DebugString());
 }
 
+// A group of settings may mean something although each of them has its default.
+TEST_F(TopologyTest, GroupOfDefaultsIsKept) {
+  const std::string text = R"(topics { name: "prices" retention { latest_per_key { } } })";
+  EXPECT_THAT(MustApply(text), ElementsAre("create topic prices: retention.latest_per_key ->{}"));
+  const v1::Topology exported = Export();
+  EXPECT_EQ(exported.DebugString(), TopologyOf(text).DebugString());
+  ASSERT_OK_AND_ASSIGN(const auto same, Apply(exported, /*prune=*/true));
+  EXPECT_FALSE(same.has_error());
+  EXPECT_THAT(same.changes(), IsEmpty());
+}
+
 TEST_F(TopologyTest, CreatesLinksLastAndDeletesThemFirst) {
   const std::string text = R"(
     topics { name: "here" }

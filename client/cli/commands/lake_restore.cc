@@ -32,6 +32,9 @@ command goes on. Then start the hub with --lake: archiving goes on where the lak
 The directory must be empty, or a backup of the hub that wrote the lake, which gets the events that it lacks. The hub
 of the lake must not run any more.
 
+If the lake has erasable topics, `eventhubd` needs the hub's master keys: set EVENTHUB_ERASURE_MASTER_KEY_FILE or
+EVENTHUB_ERASURE_MASTER_KEY_COMMAND.
+
 Not in a lake: events of topics that are not archived, which dead letters are open, events that are delayed.
 
 Examples:

@@ -191,7 +191,8 @@ void AddLinkChanges(CLI::App& group, Context& context, const LinkFlags& flags) {
   AddParsedOption(
       *create, "--from", &flags->link.start,
       [](absl::string_view text) { return ParseStart(text, Clock::System().Now()); },
-      "earliest (default), latest, an offset, a time, or a duration back from now", "PLACE");
+      "earliest (default), retained, latest, an offset, a time, or a duration back from now",
+      "PLACE");
   create->add_flag("--paused", flags->link.disabled, "Create it paused");
   AddOutputOption(*create, &flags->json);
   SetRun(*create, context, [&context, flags] { return CreateLink(context, *flags); });

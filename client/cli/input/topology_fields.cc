@@ -5,7 +5,9 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
+#include "client/cli/input/units.h"
 #include "eventhub/v1/topology.pb.h"
+#include "proto/json/timestamp.h"
 
 namespace eventhub::cli {
 
@@ -14,6 +16,23 @@ std::string EnumWord(const google::protobuf::EnumValueDescriptor& value) {
   const std::string& zero = value.type()->FindValueByNumber(0)->name();
   const absl::string_view prefix = absl::StripSuffix(zero, "UNSPECIFIED");
   return absl::AsciiStrToLower(absl::StripPrefix(value.name(), prefix));
+}
+
+std::string StartWord(const v1::StartPosition& start) {
+  switch (start.position_case()) {
+    case v1::StartPosition::kLatest:
+      return "latest";
+    case v1::StartPosition::kRetained:
+      return "retained";
+    case v1::StartPosition::kOffset:
+      return absl::StrCat(start.offset());
+    case v1::StartPosition::kTimestamp:
+      return FormatMoment(json::FromTimestamp(start.timestamp()));
+    case v1::StartPosition::kEarliest:
+    case v1::StartPosition::POSITION_NOT_SET:
+      break;
+  }
+  return "earliest";
 }
 
 bool IsSize(const google::protobuf::FieldDescriptor& field) {

@@ -4,12 +4,16 @@
 #include <string>
 
 #include "absl/strings/string_view.h"
+#include "eventhub/v1/hub.pb.h"
 #include "google/protobuf/descriptor.h"
 
 namespace eventhub::cli {
 
 // Returns `queue` for KIND_QUEUE.
 std::string EnumWord(const google::protobuf::EnumValueDescriptor& value);
+
+// Returns `earliest`, `500`, or `2026-01-31T12:00:00Z`.
+std::string StartWord(const v1::StartPosition& start);
 
 // Whether the field is a number of bytes, which may be written as `10GiB`.
 bool IsSize(const google::protobuf::FieldDescriptor& field);

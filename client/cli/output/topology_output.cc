@@ -54,6 +54,12 @@ std::string FilterOfJson(const std::string& json) {
   return FilterText(filter);
 }
 
+std::string StartOfJson(const std::string& json) {
+  v1::StartPosition start;
+  if (!google::protobuf::util::JsonStringToMessage(json, &start).ok()) return json;
+  return StartWord(start);
+}
+
 // Returns `"x"` for {"string":"x"}; likewise for integers and booleans.
 std::string AttributeText(const Json& value) {
   static constexpr absl::string_view kPlain[] = {"string", "integer", "boolean"};
@@ -84,6 +90,7 @@ std::string ValueText(const FieldDescriptor* field, const std::string& json) {
   const Json value = Json::parse(json, nullptr, /*allow_exceptions=*/false);
   if (value.is_discarded() || field == nullptr) return json;
   if (field->message_type() == v1::Filter::descriptor()) return FilterOfJson(json);
+  if (field->message_type() == v1::StartPosition::descriptor()) return StartOfJson(json);
   if (IsNames(value) || (field->is_map() && value.is_object())) return FlowText(value);
   const std::string text = value.is_string() ? value.get<std::string>() : value.dump();
   absl::Duration duration;

@@ -62,18 +62,6 @@ void WriteFilter(const v1::Filter& filter, YAML::Emitter& out) {
   }
 }
 
-void WriteStart(const v1::StartPosition& start, YAML::Emitter& out) {
-  if (start.has_latest()) {
-    out << "latest";
-  } else if (start.has_offset()) {
-    out << start.offset();
-  } else if (start.has_timestamp()) {
-    out << FormatMoment(json::FromTimestamp(start.timestamp()));
-  } else {
-    out << "earliest";
-  }
-}
-
 void WriteMessage(const Message& message, YAML::Emitter& out);
 
 void WriteAttribute(const v1::AttributeValue& value, YAML::Emitter& out) {
@@ -110,7 +98,7 @@ void WriteMessageValue(const Message& value, YAML::Emitter& out) {
   if (type == "eventhub.v1.Filter") {
     WriteFilter(static_cast<const v1::Filter&>(value), out);
   } else if (type == "eventhub.v1.StartPosition") {
-    WriteStart(static_cast<const v1::StartPosition&>(value), out);
+    out << StartWord(static_cast<const v1::StartPosition&>(value));
   } else if (type == "google.protobuf.Duration") {
     const auto& duration = static_cast<const google::protobuf::Duration&>(value);
     out << FormatExactAge(absl::Seconds(duration.seconds()) + absl::Nanoseconds(duration.nanos()));

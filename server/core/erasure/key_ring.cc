@@ -53,13 +53,12 @@ KeyRing::KeyRing(const LogStore& store, MasterKeys masters, size_t keys_in_memor
       opening_(keys_in_memory) {}
 
 absl::Status KeyRing::Load() {
-  std::string missing;
-  RETURN_IF_ERROR(store_.Scan(Column::kMeta, kMasterKeyPrefix,
-                              [&](absl::string_view key, absl::string_view /*value*/) {
-                                const absl::string_view id = key.substr(kMasterKeyPrefix.size());
-                                if (!masters_.Has(id)) missing = absl::BytesToHexString(id);
-                                return missing.empty();
-                              }));
+  absl::Status have_masters;
+  RETURN_IF_ERROR(store_.Scan(
+      Column::kMeta, kMasterKeyPrefix, [&](absl::string_view key, absl::string_view /*value*/) {
+        have_masters = masters_.Require(key.substr(kMasterKeyPrefix.size()), "the store");
+        return have_masters.ok();
+      }));
   RETURN_IF_ERROR(store_.Scan(Column::kMeta, kChangedKeysPrefix,
                               [&](absl::string_view key, absl::string_view /*value*/) {
                                 const std::optional<uint16_t> part = ParseChangedKeysKey(key);
@@ -75,11 +74,7 @@ absl::Status KeyRing::Load() {
     }
     last_micros_ = static_cast<int64_t>(LoadLittle64(last->data()));
   }
-  if (!missing.empty()) {
-    return absl::FailedPreconditionError(absl::StrCat(
-        "the store has keys of subjects that are wrapped with the master key ", missing,
-        ", which is not among those of --erasure_master_key_file or --erasure_master_key_command"));
-  }
+  RETURN_IF_ERROR(have_masters);
   in_use_.store(store_.format() >= LogStore::kSealedDataFormat, std::memory_order_relaxed);
   return absl::OkStatus();
 }

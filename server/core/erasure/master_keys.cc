@@ -141,6 +141,14 @@ std::string MasterKeys::Wrap(const SecretKey& key, absl::string_view context) co
   return wrapped;
 }
 
+absl::Status MasterKeys::Require(absl::string_view id, absl::string_view whose) const {
+  if (Has(id)) return absl::OkStatus();
+  return absl::FailedPreconditionError(absl::StrCat(
+      whose, " has keys of subjects that are wrapped with the master key ",
+      absl::BytesToHexString(id),
+      ", which is not among those of --erasure_master_key_file or --erasure_master_key_command"));
+}
+
 absl::StatusOr<SecretKey> MasterKeys::Unwrap(absl::string_view wrapped,
                                              absl::string_view context) const {
   if (wrapped.size() != kWrappedBytes) return absl::DataLossError("a data key is damaged");

@@ -69,6 +69,8 @@ class MasterKeys {
   // Of kIdBytes. Requires that there is a key.
   const std::string& present_id() const { return keys_.front().id; }
   bool Has(absl::string_view id) const { return Find(id) != nullptr; }
+  // FAILED_PRECONDITION unless Has(id); `whose` has keys that are wrapped with it.
+  absl::Status Require(absl::string_view id, absl::string_view whose) const;
 
   // Wraps a data key with the present key: kWrappedBytes.
   std::string Wrap(const SecretKey& key, absl::string_view context) const;

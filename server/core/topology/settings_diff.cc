@@ -73,6 +73,13 @@ std::string JsonOf(const Message& only, const FieldDescriptor& field) {
   return value;
 }
 
+// Whether the group is set, although nothing in it is.
+bool IsEmptyGroup(const Message& message, const FieldDescriptor& group) {
+  const google::protobuf::Reflection& reflection = *message.GetReflection();
+  return reflection.HasField(message, &group) &&
+         reflection.GetMessage(message, &group).ByteSizeLong() == 0;
+}
+
 void DiffFields(const std::string& prefix, const Message& from, const Message& to,
                 std::vector<v1::FieldChange>& changes) {
   const google::protobuf::Descriptor& type = *from.GetDescriptor();
@@ -81,7 +88,7 @@ void DiffFields(const std::string& prefix, const Message& from, const Message& t
     if (prefix.empty() && field.name() == "name") continue;
     if (!IsSet(from, field) && !IsSet(to, field)) continue;
     const std::string path = absl::StrCat(prefix, field.name());
-    if (IsSettingsGroup(field)) {
+    if (IsSettingsGroup(field) && !IsEmptyGroup(from, field) && !IsEmptyGroup(to, field)) {
       DiffFields(absl::StrCat(path, "."), from.GetReflection()->GetMessage(from, &field),
                  to.GetReflection()->GetMessage(to, &field), changes);
       continue;

@@ -2,7 +2,8 @@
 // contract takes part at once.
 //
 // A message of the contract without a oneof, such as `Retention`, is a group of settings, each with
-// a path of its own; an empty group equals an absent one. Any other field is one setting.
+// a path of its own. In complete settings an empty group equals an absent one; in what is asked for
+// it may mean a group with all its defaults. Any other field is one setting.
 #pragma once
 
 #include <vector>
@@ -14,7 +15,7 @@
 namespace eventhub {
 
 // Removes all that is not a setting: fields that the hub sets itself, empty groups, unknown fields.
-// The functions below expect messages without these.
+// Messages to compare are complete or as small as possible, see LeastSettings, and without these.
 void KeepSettings(google::protobuf::Message& object);
 
 // Whether a field is a group of settings.

@@ -58,8 +58,8 @@ std::unique_ptr<Message> LeastSettings(const TopologyKind& kind, const Message& 
                                        const TopologyState& hub) {
   std::unique_ptr<Message> least(settings.New());
   least->CopyFrom(settings);
+  // A group that this leaves empty means something: e.g. `latest_per_key` without any setting.
   ClearDefaults(kind, hub, settings, *least, *least);
-  KeepSettings(*least);
   return least;
 }
 

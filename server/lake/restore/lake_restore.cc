@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "google/protobuf/util/time_util.h"
 #include "server/core/erasure/key_entries.h"
+#include "server/core/erasure/key_records.h"
 #include "server/core/restore/log_import.h"
 #include "server/core/topic/topic_settings.h"
 #include "server/lake/manifest/catalog.h"
@@ -183,6 +184,7 @@ class Restore {
     ASSIGN_OR_RETURN(const std::unique_ptr<LogImport> import,
                      LogImport::Open(directory_, hub_, options_.lake, now_));
     if (import->completes()) RETURN_IF_ERROR(CheckPresent(*import));
+    RETURN_IF_ERROR(CheckMasterKeys());
     RETURN_IF_ERROR(import->Start());
     RETURN_IF_ERROR(ImportKeys(*import));
     for (auto& [id, topic] : topics_) {
@@ -200,6 +202,20 @@ class Restore {
       ++progress_.topics;
     }
     return import->Sync();
+  }
+
+  // Now, rather than when the hub is opened at the end.
+  absl::Status CheckMasterKeys() const {
+    for (uint32_t part = 0; part < lake::kKeyParts; ++part) {
+      ASSIGN_OR_RETURN(const std::string text, lake::ReadKeys(*store_, part));
+      ASSIGN_OR_RETURN(const KeyEntries keys, DecodeKeys(text));
+      for (const auto& [key, value] : keys) {
+        ASSIGN_OR_RETURN(const DataKeyRecord record, DataKeyRecord::Decode(value));
+        RETURN_IF_ERROR(
+            options_.broker.master_keys.Require(MasterKeys::IdOf(record.wrapped), options_.lake));
+      }
+    }
+    return absl::OkStatus();
   }
 
   absl::Status ImportKeys(LogImport& import) const {

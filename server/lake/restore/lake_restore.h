@@ -38,7 +38,8 @@ struct LakeRestoreOptions {
 // changed.
 //
 // After an error, a crash or a cancellation the same call goes on. FAILED_PRECONDITION, with
-// nothing changed: the directory has a hub that is not an earlier state of that of the lake.
+// nothing changed: the directory has a hub that is not an earlier state of that of the lake, or
+// `broker` lacks a master key with which keys in the lake are wrapped.
 // NOT_FOUND: there is no lake.
 absl::StatusOr<RestoreProgress> RestoreFromLake(LakeRestoreOptions options);
 
