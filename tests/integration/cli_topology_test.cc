@@ -153,7 +153,8 @@ TEST(CliTopologyYaml, RoundTripsEachStart) {
     change.kind = client::TopologyChange::Kind::kLink;
     change.action = client::TopologyChange::Action::kCreate;
     change.fields.push_back({.path = "start", .old_value = "", .new_value = json});
-    EXPECT_THAT(RenderApply(result, PlanRisks(client::Topology()), ""), HasSubstr("start: " + word));
+    EXPECT_THAT(RenderApply(result, PlanRisks(client::Topology()), ""),
+                HasSubstr("start: " + word));
   }
 }
 
