@@ -31,8 +31,8 @@ Runs the named stages; without any, the first four, which run every test once. I
 
   all        every stage, as the CI does
 
-On two cores the first four take about 14 minutes on a new machine, most of it compilation, and
-6 minutes when nothing has changed; all take about 43.
+On two cores the first four take about 15 minutes on a new machine, most of it compilation, and
+6 minutes when nothing has changed; all take about 45.
 
 Examples:
   tests/run.sh                    every test

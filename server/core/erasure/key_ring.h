@@ -95,7 +95,8 @@ class KeyRing {
   void Save(DataKey& key, CommitBuilder& commit);
 
   // Commit thread: from now on the subject's data is sealed with a new key. Until EndErasure, which
-  // is called when the deletion of its keys is visible, no key of the subject is kept in memory.
+  // is called when the deletion of its keys is visible, no key read from the store is kept in
+  // memory.
   void BeginErasure(const std::string& subject_hash);
   void EndErasure(const std::string& subject_hash);
   // Commit thread: between the two.

@@ -204,7 +204,7 @@ class Restore {
     return import->Sync();
   }
 
-  // Now, rather than when the hub is opened at the end.
+  // The hub that is opened at the end refuses to start without them, when the work is done.
   absl::Status CheckMasterKeys() const {
     for (uint32_t part = 0; part < lake::kKeyParts; ++part) {
       ASSIGN_OR_RETURN(const std::string text, lake::ReadKeys(*store_, part));
